@@ -1,0 +1,225 @@
+"""A `FrameConnection` on a non-blocking socket: `recv_into` a shared buffer, `send` once per turn, `sendfile` for ranges of files.
+
+Raw sockets on the loop's readiness callbacks, not asyncio transports: one receive takes in dozens of small requests, and `sendfile`
+can be called on the same socket at once. Only Linux has MSG_MORE; elsewhere the header of a fetch goes out in a packet of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+
+from odradek.net.frame_connection import FrameConnection
+from odradek.net.output import FileRange, HeldResponse
+from odradek.net.turn import Turn
+
+log = logging.getLogger("odradek.net")
+
+RECEIVE_SIZE = 256 << 10
+# What one `send` takes at the most; joining more would only copy what the socket does not take anyway.
+SEND_SIZE_MAX = 1 << 20
+# What is read into memory at once where there is no `sendfile` or no descriptor.
+COPY_SIZE_MAX = 1 << 20
+MSG_MORE: int = getattr(socket, "MSG_MORE", 0)
+HAS_SENDFILE = hasattr(os, "sendfile")
+
+
+class SocketTransport:
+    """Owns the socket. Ends by `abort`, by the peer, or by the connection's own wish."""
+
+    __slots__ = ("_descriptor", "_is_closed", "_is_reading", "_is_writing", "_loop", "_on_closed", "_receive_buffer", "_socket", "_turn", "connection", "last_active_turn", "uses_sendfile")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        turn: Turn,
+        receive_buffer: bytearray,
+        on_closed: Callable[[SocketTransport], None],
+        *,
+        uses_sendfile: bool = HAS_SENDFILE,
+    ) -> None:
+        self._loop = loop
+        self._socket = sock
+        self._descriptor = sock.fileno()
+        self._turn = turn
+        self._receive_buffer = memoryview(receive_buffer)
+        self._on_closed = on_closed
+        self._is_reading = False
+        self._is_writing = False
+        self._is_closed = False
+        self.uses_sendfile = uses_sendfile
+        self.last_active_turn = turn.turns_count
+        self.connection: FrameConnection
+
+    def start(self, connection: FrameConnection) -> None:
+        """Begin to read on behalf of `connection`."""
+        self.connection = connection
+        self._resume_reading()
+
+    # Reading
+
+    def _on_readable(self) -> None:
+        connection = self.connection
+        if not connection.wants_more:
+            # The kernel keeps what the peer sends until this connection's request is answered.
+            self._pause_reading()
+            return
+        view = connection.receive_view()
+        try:
+            size = self._socket.recv_into(self._receive_buffer if view is None else view)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._end(f"receiving failed: {error.strerror or error}")
+            return
+        if size == 0:
+            self._end("")
+            return
+        self.last_active_turn = self._turn.turns_count
+        if view is None:
+            connection.feed(bytes(self._receive_buffer[:size]))
+        else:
+            del view
+            connection.received_into_view(size)
+
+    def _pause_reading(self) -> None:
+        if self._is_reading:
+            self._loop.remove_reader(self._descriptor)
+            self._is_reading = False
+
+    def _resume_reading(self) -> None:
+        if not self._is_reading and not self._is_closed:
+            self._loop.add_reader(self._descriptor, self._on_readable)
+            self._is_reading = True
+
+    # Writing
+
+    def flush(self) -> None:
+        """Send what is ready; then take up what the connection had to leave, or end it."""
+        if self._is_closed:
+            return
+        try:
+            is_all_sent = self._send_ready()
+        except OSError as error:
+            self._end(f"sending failed: {error.strerror or error}")
+            return
+        if not is_all_sent:
+            self._wait_for_room()
+            return
+        self._stop_waiting_for_room()
+        connection = self.connection
+        if connection.close_reason is not None and not connection.outgoing:
+            self._end(connection.close_reason)
+            return
+        if connection.has_frames_waiting:
+            connection.process()
+        if connection.wants_more and not self._is_reading:
+            self._resume_reading()
+
+    def _send_ready(self) -> bool:
+        """Send until nothing is ready (True) or the socket takes no more (False)."""
+        connection = self.connection
+        outgoing = connection.outgoing
+        while outgoing:
+            first = outgoing[0]
+            if isinstance(first, HeldResponse):
+                if first.pieces is None:
+                    return True
+                outgoing.popleft()
+                outgoing.extendleft(reversed(first.pieces))
+                connection.outgoing_size += sum(piece.size if isinstance(piece, FileRange) else len(piece) for piece in first.pieces)
+            elif isinstance(first, FileRange):
+                if not self._send_file_range(first):
+                    return False
+            elif not self._send_bytes():
+                return False
+        return True
+
+    def _send_bytes(self) -> bool:
+        """Send the bytes at the front in one call; False when the socket is full."""
+        outgoing = self.connection.outgoing
+        parts: list[bytes] = []
+        size = 0
+        more = 0
+        for piece in outgoing:
+            if not isinstance(piece, bytes):
+                # The header and the first records of a fetch leave in one packet.
+                more = MSG_MORE if isinstance(piece, FileRange) else 0
+                break
+            if size >= SEND_SIZE_MAX:
+                break
+            parts.append(piece)
+            size += len(piece)
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        try:
+            sent = self._socket.send(data, more)
+        except (BlockingIOError, InterruptedError):
+            return False
+        for _ in parts:
+            outgoing.popleft()
+        self.connection.outgoing_size -= sent
+        if sent < size:
+            outgoing.appendleft(data[sent:])
+            return False
+        return True
+
+    def _send_file_range(self, part: FileRange) -> bool:
+        """Send a range of a file as far as the socket takes it; False when the socket is full."""
+        descriptor = part.file.fileno()
+        while part.size > 0:
+            try:
+                if descriptor is not None and self.uses_sendfile:
+                    sent = os.sendfile(self._descriptor, descriptor, part.position, part.size)
+                else:
+                    sent = self._socket.send(part.file.pread(min(part.size, COPY_SIZE_MAX), part.position))
+            except (BlockingIOError, InterruptedError):
+                return False
+            if sent == 0:
+                # The file is shorter than it was when the answer was decided: the peer must not wait for bytes that never come.
+                raise OSError(f"{part.file!r} ends before position {part.position + part.size}")
+            part.position += sent
+            part.size -= sent
+            self.connection.outgoing_size -= sent
+        self.connection.outgoing.popleft()
+        return True
+
+    def _wait_for_room(self) -> None:
+        if not self._is_writing:
+            self._loop.add_writer(self._descriptor, self.flush)
+            self._is_writing = True
+
+    def _stop_waiting_for_room(self) -> None:
+        if self._is_writing:
+            self._loop.remove_writer(self._descriptor)
+            self._is_writing = False
+
+    # Ending
+
+    def abort(self, reason: str) -> None:
+        """Close now, whatever waits to be sent."""
+        self._end(reason)
+
+    @property
+    def has_output(self) -> bool:
+        """Whether answers wait to be taken by the peer."""
+        return bool(self.connection.outgoing)
+
+    def _end(self, reason: str) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._pause_reading()
+        self._stop_waiting_for_room()
+        self._socket.close()
+        connection = self.connection
+        if reason:
+            log.info(
+                "connection closed",
+                extra={"reason": reason, "client": f"{connection.client_host}:{connection.client_port}", "listener": connection.listener_name},
+            )
+        connection.closed()
+        self._on_closed(self)
