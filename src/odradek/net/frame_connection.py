@@ -19,7 +19,7 @@ FRAME_HEADER_SIZE = 4
 # Requests of one receive that are answered before the answers must leave; metadata of a large cluster is half a megabyte.
 OUTGOING_SIZE_MAX = 4 << 20
 # A frame of this size or more is read into a buffer of its own: gathering it from pieces would copy it once per piece.
-OWN_BUFFER_SIZE_MIN = 64 << 10
+OWN_BUFFER_SIZE_MIN = 4 << 10
 # Bytes that look like the start of another protocol, so that the log can say what was meant.
 FOREIGN_GREETINGS = (
     (b"\x16\x03", "TLS on a plaintext port"),

@@ -161,7 +161,9 @@ class Listener:
         refusal = self.counter.refusal(client_host)
         if refusal is not None:
             self.refused_count += 1
-            log.warning("connection refused", extra={"listener": self.options.name, "client": f"{client_host}:{client_port}", "reason": refusal})
+            log.warning(
+                "connection refused", extra={"listener": self.options.name, "client": f"{client_host}:{client_port}", "reason": refusal}
+            )
             accepted.close()
             return
         accepted.setblocking(False)

@@ -30,7 +30,20 @@ HAS_SENDFILE = hasattr(os, "sendfile")
 class SocketTransport:
     """Owns the socket. Ends by `abort`, by the peer, or by the connection's own wish."""
 
-    __slots__ = ("_descriptor", "_is_closed", "_is_reading", "_is_writing", "_loop", "_on_closed", "_receive_buffer", "_socket", "_turn", "connection", "last_active_turn", "uses_sendfile")
+    __slots__ = (
+        "_descriptor",
+        "_is_closed",
+        "_is_reading",
+        "_is_writing",
+        "_loop",
+        "_on_closed",
+        "_receive_buffer",
+        "_socket",
+        "_turn",
+        "connection",
+        "last_active_turn",
+        "uses_sendfile",
+    )
 
     def __init__(
         self,
@@ -219,7 +232,11 @@ class SocketTransport:
         if reason:
             log.info(
                 "connection closed",
-                extra={"reason": reason, "client": f"{connection.client_host}:{connection.client_port}", "listener": connection.listener_name},
+                extra={
+                    "reason": reason,
+                    "client": f"{connection.client_host}:{connection.client_port}",
+                    "listener": connection.listener_name,
+                },
             )
         connection.closed()
         self._on_closed(self)

@@ -1,0 +1,199 @@
+"""From a frame to the code that answers it, and back.
+
+The two requests that make up almost all traffic, Produce and Fetch, go to their own paths and never become objects. Every other
+request is decoded by the generated codec and given to the one function `handle` of `broker/handlers/<api>.py`, loaded when first
+asked for. What a peer does wrong closes its connection with one logged sentence; what we do wrong is answered with
+UNKNOWN_SERVER_ERROR and logged with its trace. Exceptions become error codes here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, cast
+
+from odradek.base.error_codes import ErrorCode
+from odradek.base.errors import ProtocolViolation, RequestRefused
+from odradek.broker import fetch_path, produce_path
+from odradek.broker.handlers import refusals
+from odradek.broker.node import Node
+from odradek.broker.request import RequestContext
+from odradek.net.frame_connection import FrameConnection
+from odradek.net.output import FileRange, HeldResponse
+from odradek.protocol import apis
+from odradek.protocol.headers import decode_request_header, encode_response_header
+
+log = logging.getLogger("odradek.broker.dispatch")
+request_log = logging.getLogger("odradek.request")
+
+PRODUCE = 0
+FETCH = 1
+API_VERSIONS = 18
+# The smallest request header: key, version, correlation id, and the length of a null client id.
+REQUEST_HEADER_SIZE_MIN = 10
+
+
+class Message(Protocol):
+    """A generated request or response."""
+
+    def encode(self, out: bytearray, version: int) -> None: ...
+
+
+Handler = Callable[[Node, Any, RequestContext], Any]
+
+
+class Dispatcher:
+    """Answers frames. One per node; `tasks` owns the requests that wait for something."""
+
+    __slots__ = ("_handlers", "_node", "_tasks", "controller_listeners", "requests_count")
+
+    def __init__(self, node: Node, tasks: asyncio.TaskGroup, controller_listeners: frozenset[str]) -> None:
+        self._node = node
+        self._tasks = tasks
+        self._handlers: dict[int, Handler] = {}
+        self.controller_listeners = controller_listeners
+        self.requests_count: dict[int, int] = {}
+
+    def on_frame(self, connection: FrameConnection, data: bytes, start: int, end: int) -> None:
+        """Decide the frame `data[start:end]`."""
+        if end - start < REQUEST_HEADER_SIZE_MIN:
+            connection.close(f"a request of {end - start} bytes is shorter than its header")
+            return
+        api_key = int.from_bytes(data[start : start + 2], "big", signed=True)
+        api_version = int.from_bytes(data[start + 2 : start + 4], "big", signed=True)
+        entry = apis.API_BY_KEY.get(api_key)
+        is_controller = connection.listener_name in self.controller_listeners
+        if entry is None or not (entry.is_on_controller if is_controller else entry.is_on_broker):
+            connection.close(f"API key {api_key} is not served on listener {connection.listener_name}")
+            return
+        self.requests_count[api_key] = self.requests_count.get(api_key, 0) + 1
+        if not entry.version_min <= api_version <= entry.version_max:
+            self._refuse_version(connection, data, start, end, api_key, api_version, entry.name)
+            return
+        try:
+            if api_key == PRODUCE:
+                produce_path.handle_produce(self._node, connection, data, start, end)
+                return
+            # The codec reads to the end of what it is given: it must not see the frames that follow.
+            frame = data[start:end]
+            header, position = decode_request_header(frame, 0)
+            context = self._context(connection, api_key, api_version, header.correlation_id, header.client_id)
+            if api_key == FETCH and not is_controller:
+                self._fetch(connection, context, frame, position)
+                return
+            request, position = apis.request_type(api_key).decode(frame, position, api_version)
+            if position != len(frame):
+                raise ProtocolViolation(f"{len(frame) - position} bytes are left over")
+        except ProtocolViolation as error:
+            connection.close(f"{entry.name} version {api_version} cannot be read: {error}")
+            return
+        self._answer(connection, context, request)
+
+    def _context(
+        self, connection: FrameConnection, api_key: int, api_version: int, correlation_id: int, client_id: str | None
+    ) -> RequestContext:
+        return RequestContext(
+            api_key=api_key,
+            api_version=api_version,
+            correlation_id=correlation_id,
+            client_id=client_id,
+            listener_name=connection.listener_name,
+            client_host=connection.client_host,
+            client_port=connection.client_port,
+            dialled_host=connection.dialled_host,
+            dialled_port=connection.dialled_port,
+            connection_id=connection.connection_id,
+        )
+
+    def _refuse_version(
+        self, connection: FrameConnection, data: bytes, start: int, end: int, api_key: int, api_version: int, name: str
+    ) -> None:
+        if api_key != API_VERSIONS:
+            connection.close(f"{name} version {api_version} is not served")
+            return
+        # KIP-511: whatever version a client tries first, it learns from a version 0 answer which ones there are.
+        correlation_id = int.from_bytes(data[start + 4 : start + 8], "big", signed=True)
+        context = self._context(connection, api_key, 0, correlation_id, None)
+        handler_module = importlib.import_module("odradek.broker.handlers.api_versions")
+        connection.send(encode_response(context, handler_module.unsupported_version_response()))
+
+    # Fetch
+
+    def _fetch(self, connection: FrameConnection, context: RequestContext, data: bytes, position: int) -> None:
+        is_answered = False
+        held: HeldResponse | None = None
+
+        def reply(pieces: list[bytes | FileRange]) -> None:
+            nonlocal is_answered
+            is_answered = True
+            if held is None:
+                connection.send_pieces(pieces)
+                return
+            connection.on_closed = None
+            connection.is_blocked = False
+            held.fulfil(pieces)
+
+        parked = fetch_path.handle_fetch(self._node, context, data, position, reply)
+        if is_answered or parked is None:
+            return
+        held = connection.hold()
+        connection.is_blocked = True
+        connection.on_closed = parked.cancel
+
+    # Everything else
+
+    def _answer(self, connection: FrameConnection, context: RequestContext, request: Message) -> None:
+        """Call the handler; an answer that takes time keeps its place and holds up only this connection."""
+        try:
+            outcome = self._handler(context.api_key)(self._node, request, context)
+        except Exception as error:  # the boundary where every failure becomes an error code
+            outcome = refusal_for(error, request, context)
+        if not inspect.isawaitable(outcome):
+            connection.send(encode_response(context, cast(Message, outcome)))
+            return
+        held = connection.hold()
+        connection.is_blocked = True
+        self._tasks.create_task(self._answer_later(connection, context, request, outcome, held))
+
+    async def _answer_later(
+        self, connection: FrameConnection, context: RequestContext, request: Message, outcome: Awaitable[Message], held: HeldResponse
+    ) -> None:
+        try:
+            response = await outcome
+        except Exception as error:  # the boundary where every failure becomes an error code
+            response = refusal_for(error, request, context)
+        connection.is_blocked = False
+        held.fulfil([encode_response(context, response)])
+
+    def _handler(self, api_key: int) -> Handler:
+        handler = self._handlers.get(api_key)
+        if handler is None:
+            name = f"odradek.broker.handlers.{apis.API_BY_KEY[api_key].module}"
+            try:
+                handler = cast(Handler, importlib.import_module(name).handle)
+            except ModuleNotFoundError as error:
+                if error.name != name:
+                    raise
+                handler = refusals.handle
+            self._handlers[api_key] = handler
+        return handler
+
+
+def refusal_for(error: Exception, request: Message, context: RequestContext) -> Message:
+    """The response that carries `error`."""
+    if isinstance(error, RequestRefused):
+        return cast(Message, refusals.refusal(request, context, error.code, error.message))
+    request_log.error("request failed", extra={"api": type(request).__name__, "version": context.api_version}, exc_info=error)
+    return cast(Message, refusals.refusal(request, context, ErrorCode.UNKNOWN_SERVER_ERROR, None))
+
+
+def encode_response(context: RequestContext, response: Message) -> bytes:
+    """Size, header and body of `response`, ready to be sent."""
+    out = bytearray(4)
+    encode_response_header(out, context.correlation_id, apis.response_header_version(context.api_key, context.api_version))
+    response.encode(out, context.api_version)
+    out[0:4] = (len(out) - 4).to_bytes(4, "big")
+    return bytes(out)
