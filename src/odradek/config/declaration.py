@@ -18,6 +18,12 @@ PER_BROKER = DynamicScope.PER_BROKER
 CLUSTER_WIDE = DynamicScope.CLUSTER_WIDE
 INERT = Effect.INERT
 REFUSED = Effect.REFUSED
+_MEDIUM = Importance.MEDIUM
+_READ_ONLY = DynamicScope.READ_ONLY
+_ACTS = Effect.ACTS
+
+_ANY_ELEMENTS = Elements()
+_ANY_ELEMENTS_OR_NONE = Elements(is_empty_allowed=False, is_null_allowed=True)
 
 
 class Options(TypedDict, total=False):
@@ -44,9 +50,9 @@ def _row(name: str, type_: SettingType, default: Any, doc: str, options: Options
         type_,
         default,
         doc,
-        options.get("importance", Importance.MEDIUM),
-        options.get("scope", DynamicScope.READ_ONLY),
-        options.get("effect", Effect.ACTS),
+        options.get("importance", _MEDIUM),
+        options.get("scope", _READ_ONLY),
+        options.get("effect", _ACTS),
         validator,
         options.get("internal", False),
         options.get("required", False),
@@ -99,11 +105,11 @@ def password(name: str, doc: str, **options: Unpack[Options]) -> Setting[str | N
 
 def listing(name: str, default: tuple[str, ...], doc: str, **options: Unpack[Options]) -> Setting[tuple[str, ...]]:
     """A list that has a value, perhaps an empty one."""
-    options.setdefault("validator", Elements())
+    options.setdefault("validator", _ANY_ELEMENTS)
     return _row(name, SettingType.LIST, default, doc, options)
 
 
 def optional_listing(name: str, doc: str, **options: Unpack[Options]) -> Setting[tuple[str, ...] | None]:
     """A list that may be absent; when it is given, it is not empty."""
-    options.setdefault("validator", Elements(is_empty_allowed=False, is_null_allowed=True))
+    options.setdefault("validator", _ANY_ELEMENTS_OR_NONE)
     return _row(name, SettingType.LIST, None, doc, options)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple, final
 
 from odradek.base.errors import SettingError
 from odradek.base.identifiers import NodeId
@@ -19,8 +19,7 @@ _BOOTSTRAP_SERVERS = "controller.quorum.bootstrap.servers"
 PORT_MAX = 65_535
 
 
-@dataclass(frozen=True, slots=True)
-class HostAndPort:
+class HostAndPort(NamedTuple):
     """An address to dial."""
 
     host: str
@@ -76,9 +75,11 @@ def parse_bootstrap_servers(entries: Iterable[str]) -> list[HostAndPort]:
     return addresses
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class QuorumVoters:
     """Validator of `controller.quorum.voters`."""
+
+    __slots__ = ()
 
     def complaint(self, name: str, value: object) -> str | None:
         assert isinstance(value, tuple), f"{name} is a list, not {value!r}"
@@ -92,9 +93,11 @@ class QuorumVoters:
         return "non-empty list"
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class HostsAndPorts:
     """Validator of `controller.quorum.bootstrap.servers`."""
+
+    __slots__ = ()
 
     def complaint(self, name: str, value: object) -> str | None:
         assert isinstance(value, tuple), f"{name} is a list, not {value!r}"

@@ -1,13 +1,13 @@
 """Which values a setting may have: each validator is a value that can complain about another, and print what it allows.
 
 The sentences and the printed forms are Kafka's (`ConfigDef`): clients see the first in error messages, operators the second in the
-reference of settings.
+reference of settings. They are plain classes, because making a dataclass costs half a millisecond, and every start of every command
+would pay it for each of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, final
 
 from odradek.config.value_text import format_double, invalid_value
 
@@ -18,12 +18,15 @@ class Validator(Protocol):
     def complaint(self, name: str, value: object) -> str | None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class Between:
-    """A number with a lower bound, an upper bound, or both; `printed_upper` is for bounds that Kafka prints without an upper one."""
+    """A number with a lower bound, an upper bound, or both."""
 
-    minimum: float | None = None
-    maximum: float | None = None
+    __slots__ = ("maximum", "minimum")
+
+    def __init__(self, minimum: float | None = None, maximum: float | None = None) -> None:
+        self.minimum = minimum
+        self.maximum = maximum
 
     def complaint(self, name: str, value: object) -> str | None:
         if value is None:
@@ -43,9 +46,11 @@ class Between:
         return "[" + ",...,".join(bounds) + ("]" if self.maximum is not None else ",...]")
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class GzipLevel:
     """1 to 9, or -1 for the library's own choice."""
+
+    __slots__ = ()
 
     def complaint(self, name: str, value: object) -> str | None:
         assert isinstance(value, int), f"{name} is a number, not {value!r}"
@@ -57,11 +62,14 @@ class GzipLevel:
         return "[1,...,9] or -1"
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class OneOf:
     """One of a few words, spelled exactly so."""
 
-    words: tuple[str, ...]
+    __slots__ = ("words",)
+
+    def __init__(self, words: tuple[str, ...]) -> None:
+        self.words = words
 
     def complaint(self, name: str, value: object) -> str | None:
         if value in self.words:
@@ -72,11 +80,14 @@ class OneOf:
         return f"[{', '.join(self.words)}]"
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class OneOfAnyCase:
     """One of a few words, in upper or lower case."""
 
-    words: tuple[str, ...]
+    __slots__ = ("words",)
+
+    def __init__(self, words: tuple[str, ...]) -> None:
+        self.words = words
 
     def complaint(self, name: str, value: object) -> str | None:
         if isinstance(value, str) and value.upper() in {word.upper() for word in self.words}:
@@ -88,13 +99,16 @@ class OneOfAnyCase:
         return f"(case insensitive) [{', '.join(self.words)}]"
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class Elements:
     """A list without duplicates or empty elements, perhaps of a few words only."""
 
-    words: tuple[str, ...] = ()
-    is_empty_allowed: bool = True
-    is_null_allowed: bool = False
+    __slots__ = ("is_empty_allowed", "is_null_allowed", "words")
+
+    def __init__(self, words: tuple[str, ...] = (), *, is_empty_allowed: bool = True, is_null_allowed: bool = False) -> None:
+        self.words = words
+        self.is_empty_allowed = is_empty_allowed
+        self.is_null_allowed = is_null_allowed
 
     def complaint(self, name: str, value: object) -> str | None:
         if value is None:
@@ -116,9 +130,11 @@ class Elements:
         return f"[{', '.join(self.words)}]" if self.words else ""
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class NonEmptyText:
     """A text that is absent or has at least one character."""
+
+    __slots__ = ()
 
     def complaint(self, name: str, value: object) -> str | None:
         return invalid_value(name, "", "String must be non-empty") if value == "" else None
@@ -127,9 +143,11 @@ class NonEmptyText:
         return "non-empty string"
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class NonNull:
     """A text that is present, perhaps empty."""
+
+    __slots__ = ()
 
     def complaint(self, name: str, value: object) -> str | None:
         return invalid_value(name, "null", "entry must be non null") if value is None else None
