@@ -1,0 +1,155 @@
+"""One partition as this node holds it: its log, who leads it in which epoch, and how far its records are visible.
+
+The registration comes from the metadata image and is never decided here. Of the rules of replication this class has those that a
+leader needs alone: it fences requests by leader epoch, refuses `acks=all` while too few replicas are in sync, and moves the high
+watermark by the rule of `replication.high_watermark`. The purgatory hears of every move under the partition itself as the key.
+
+Invariants: `is_leader` means that `leader_id` is this node; the leader epoch never goes back; the log start offset is never above
+the high watermark, nor that above the log end offset (the log holds these two).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, final
+
+from odradek.base.error_codes import ErrorCode
+from odradek.base.identifiers import NO_LEADER_EPOCH, TopicPartition, Uuid
+from odradek.broker.purgatory import Purgatory
+from odradek.metadata.partition_registration import NO_LEADER, PartitionRegistration
+from odradek.replication.high_watermark import effective_min_in_sync, next_high_watermark
+
+if TYPE_CHECKING:
+    from odradek.storage.log import Log
+
+NO_EPOCH_END: Final = (-1, -1)
+
+
+@final
+class Partition:
+    """One replica on this node. `registration` is what the cluster agreed on last."""
+
+    __slots__ = (
+        "_purgatory",
+        "index",
+        "is_leader",
+        "leader_epoch",
+        "leader_epoch_start_offset",
+        "leader_id",
+        "log",
+        "node_id",
+        "registration",
+        "topic",
+        "topic_id",
+    )
+
+    def __init__(self, node_id: int, topic: str, index: int, topic_id: Uuid, log: Log, purgatory: Purgatory) -> None:
+        self.node_id = node_id
+        self.topic = topic
+        self.index = index
+        self.topic_id = topic_id
+        self.log = log
+        self.leader_id = NO_LEADER
+        self.leader_epoch = NO_LEADER_EPOCH
+        # Where the log ended when this node began to lead; -1 while it follows.
+        self.leader_epoch_start_offset = -1
+        self.is_leader = False
+        self.registration: PartitionRegistration | None = None
+        self._purgatory = purgatory
+
+    def __repr__(self) -> str:
+        return f"Partition({self.topic}-{self.index}, leader={self.leader_id}, epoch={self.leader_epoch})"
+
+    @property
+    def topic_partition(self) -> TopicPartition:
+        return TopicPartition(self.topic, self.index)
+
+    # Roles
+
+    def apply(self, registration: PartitionRegistration) -> None:
+        """Take over what the cluster has agreed on: lead or follow in `registration.leader_epoch`."""
+        assert registration.leader_epoch >= self.leader_epoch, "the leader epoch of a partition never goes back"
+        is_new_epoch = registration.leader_epoch > self.leader_epoch
+        self.registration = registration
+        self.leader_id = registration.leader
+        self.leader_epoch = registration.leader_epoch
+        self.is_leader = registration.leader == self.node_id
+        if not self.is_leader:
+            self.leader_epoch_start_offset = -1
+        elif is_new_epoch or self.leader_epoch_start_offset < 0:
+            # Even a re-elected leader opens its epoch in the log: a follower that holds the tail of the old reign can only find
+            # where to truncate if the two have different numbers (KIP-101).
+            self.leader_epoch_start_offset = self.log.log_end_offset
+            self.log.assign_leader_epoch(self.leader_epoch, self.log.log_end_offset)
+        if self.is_leader:
+            self.advance_high_watermark()
+        # Who waits here may wait for the wrong leader now, or in the wrong epoch.
+        self._purgatory.complete(self)
+
+    def stop(self) -> None:
+        """This node holds the partition no longer: nobody is served from it again."""
+        self.is_leader = False
+        self.leader_id = NO_LEADER
+        self._purgatory.complete(self)
+
+    def refusal(self, current_leader_epoch: int, *, is_leader_required: bool) -> ErrorCode:
+        """Why a request that believes in `current_leader_epoch` (-1: in none) is not served here; NONE if it is."""
+        if current_leader_epoch >= 0 and current_leader_epoch != self.leader_epoch:
+            return ErrorCode.FENCED_LEADER_EPOCH if current_leader_epoch < self.leader_epoch else ErrorCode.UNKNOWN_LEADER_EPOCH
+        if is_leader_required and not self.is_leader:
+            return ErrorCode.NOT_LEADER_OR_FOLLOWER
+        if self.log.is_offline:
+            return ErrorCode.KAFKA_STORAGE_ERROR
+        return ErrorCode.NONE
+
+    # In-sync replicas and the high watermark
+
+    @property
+    def high_watermark(self) -> int:
+        """The first offset that consumers do not see yet."""
+        return self.log.high_watermark
+
+    @property
+    def low_watermark(self) -> int:
+        """The smallest log start offset over the live replicas: what is below is deleted everywhere."""
+        return self.log.log_start_offset
+
+    @property
+    def has_enough_in_sync(self) -> bool:
+        """Whether `acks=all` can be promised: `min.insync.replicas`, but never more than there are replicas."""
+        registration = self.registration
+        assert registration is not None
+        wanted = self.log.configuration.min_insync_replicas
+        return wanted <= 1 or len(registration.isr) >= effective_min_in_sync(wanted, len(registration.replicas))
+
+    def advance_high_watermark(self) -> bool:
+        """Move the high watermark to where the in-sync replicas allow; only the leader does. Returns whether it moved."""
+        registration = self.registration
+        assert registration is not None
+        assert self.is_leader
+        log = self.log
+        before = log.high_watermark
+        # The only log end this node knows is its own; replication adds those of the followers in sync.
+        after = next_high_watermark(
+            before,
+            (log.log_end_offset,) if len(registration.isr) == 1 else (before,),
+            in_sync_count=len(registration.isr),
+            replicas_min_in_sync=effective_min_in_sync(log.configuration.min_insync_replicas, len(registration.replicas)),
+        )
+        if after == before:
+            return False
+        log.advance_high_watermark(after)
+        return True
+
+    def after_append(self) -> None:
+        """The log has grown: show what may be seen to everybody who waits for it. Once per turn of the loop and partition."""
+        if self.is_leader:
+            self.advance_high_watermark()
+        # A follower waits for the log end, which has moved even where the high watermark has not.
+        self._purgatory.complete(self)
+
+    # Epochs
+
+    def end_of_epoch(self, leader_epoch: int) -> tuple[int, int]:
+        """The largest epoch not above `leader_epoch` that the log has, and the offset behind its last record; -1, -1 if none (KIP-320)."""
+        end = self.log.end_offset_for_epoch(leader_epoch)
+        return NO_EPOCH_END if end is None else end

@@ -1,0 +1,175 @@
+"""The partitions of this node, kept in step with the metadata.
+
+Each published image creates the partitions that name this node as a replica, hands changed registrations to those that exist,
+and drops those that are gone, together with their logs. What a topic's settings amount to is asked from whoever knows the
+node's own settings, and given to the logs whole.
+
+A partition whose directory cannot be read is not in the registry but among the offline ones: its clients hear of a storage
+error, and the other partitions are served (`ReplicaManager.scala`, `HostedPartition`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from odradek.base.error_codes import ErrorCode
+from odradek.base.errors import StorageFailure
+from odradek.base.identifiers import TopicPartition, Uuid
+from odradek.broker.partition import Partition
+from odradek.broker.purgatory import Purgatory
+from odradek.config.log_configuration import LogConfiguration
+from odradek.metadata.delta import MetadataDelta
+from odradek.metadata.image import MetadataImage
+from odradek.metadata.partition_registration import PartitionRegistration
+from odradek.metadata.topics import TopicDelta
+from odradek.storage.log import Log
+
+log = logging.getLogger("odradek.broker.partitions")
+
+
+class LogStore(Protocol):
+    """All logs of the node: `storage.log_directories.LogDirectories`, or a fake."""
+
+    def get(self, topic_partition: TopicPartition) -> Log | None: ...
+
+    def create(self, topic_partition: TopicPartition, topic_id: Uuid, configuration: LogConfiguration) -> Log: ...
+
+    def delete_async(self, topic_partition: TopicPartition) -> None: ...
+
+
+class PartitionRegistry:
+    """Every partition this node holds, by name and by topic id."""
+
+    __slots__ = ("_by_id", "_by_name", "_configuration_of", "_logs", "_node_id", "_offline", "_purgatory")
+
+    def __init__(
+        self,
+        node_id: int,
+        logs: LogStore,
+        purgatory: Purgatory,
+        configuration_of: Callable[[str, MetadataImage], LogConfiguration],
+    ) -> None:
+        """`configuration_of(topic, image)` merges the topic's settings with those of the node."""
+        self._node_id = node_id
+        self._logs = logs
+        self._purgatory = purgatory
+        self._configuration_of = configuration_of
+        self._by_name: dict[tuple[str, int], Partition] = {}
+        self._by_id: dict[tuple[bytes, int], Partition] = {}
+        self._offline: set[tuple[str, int]] = set()
+
+    # Lookups
+
+    def get(self, topic: str, index: int) -> Partition | None:
+        """The partition, if this node holds it and can use it."""
+        return self._by_name.get((topic, index))
+
+    def by_id(self, topic_id: bytes, index: int) -> Partition | None:
+        """The partition, if this node holds it and can use it."""
+        return self._by_id.get((topic_id, index))
+
+    def __iter__(self) -> Iterator[Partition]:
+        return iter(list(self._by_name.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def why_absent(self, topic: str, index: int, image: MetadataImage) -> ErrorCode:
+        """The error for a partition that `get` does not find, by what the cluster knows of it."""
+        if (topic, index) in self._offline:
+            return ErrorCode.KAFKA_STORAGE_ERROR
+        if image.topics.partition(topic, index) is not None:
+            return ErrorCode.NOT_LEADER_OR_FOLLOWER
+        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+    # Metadata
+
+    def on_metadata_update(self, delta: MetadataDelta, image: MetadataImage) -> None:
+        """Bring the partitions in step with `image`; `delta` says what changed since the last call."""
+        # Gone topics first: the name of one may be the name of a new one in the same delta.
+        for topic_image in delta.topics.deleted_topics.values():
+            for index in topic_image.partitions:
+                self._drop(topic_image.name, index)
+        for topic in delta.topics.changed_topics.values():
+            self._update_topic(topic, image)
+        self.configure_topics(delta.configs.changed_topics, image)
+
+    def configure_topics(self, topics: Iterable[str], image: MetadataImage) -> None:
+        """The settings of `topics` changed: give their logs the new ones."""
+        for topic in topics:
+            topic_image = image.topics.by_name.get(topic)
+            if topic_image is None:
+                continue
+            configuration = self._configuration_of(topic, image)
+            for index in topic_image.partitions:
+                partition = self._by_name.get((topic, index))
+                if partition is not None:
+                    partition.log.configuration = configuration
+
+    def configure_all(self, image: MetadataImage) -> None:
+        """A setting of the node changed that topics inherit."""
+        self.configure_topics(sorted({topic for topic, _ in self._by_name}), image)
+
+    def _update_topic(self, topic: TopicDelta, image: MetadataImage) -> None:
+        configuration: LogConfiguration | None = None
+        for index, registration in topic.changed_partitions.items():
+            if self._node_id not in registration.replicas:
+                if (topic.name, index) in self._by_name or (topic.name, index) in self._offline:
+                    self._drop(topic.name, index)
+                continue
+            partition = self._by_name.get((topic.name, index))
+            if partition is None:
+                if configuration is None:
+                    configuration = self._configuration_of(topic.name, image)
+                partition = self._open(topic, index, configuration)
+            if partition is not None:
+                self._apply(partition, registration)
+
+    def _open(self, topic: TopicDelta, index: int, configuration: LogConfiguration) -> Partition | None:
+        name = TopicPartition(topic.name, index)
+        try:
+            existing = self._logs.get(name)
+            if existing is not None and existing.topic_id != topic.id:
+                # The topic was deleted and created again while this node was away.
+                log.info("deleting the log of a former topic of this name", extra={"partition": str(name)})
+                self._logs.delete_async(name)
+                existing = None
+            if existing is None:
+                existing = self._logs.create(name, topic.id, configuration)
+            else:
+                existing.configuration = configuration
+        except StorageFailure as error:
+            log.error("partition is offline", extra={"partition": str(name), "reason": str(error)})
+            self._offline.add((topic.name, index))
+            return None
+        self._offline.discard((topic.name, index))
+        partition = Partition(self._node_id, topic.name, index, topic.id, existing, self._purgatory)
+        self._by_name[topic.name, index] = partition
+        self._by_id[topic.id, index] = partition
+        return partition
+
+    def _apply(self, partition: Partition, registration: PartitionRegistration) -> None:
+        was_leader, epoch_before = partition.is_leader, partition.leader_epoch
+        partition.apply(registration)
+        if partition.is_leader != was_leader or partition.leader_epoch != epoch_before:
+            log.info(
+                "became leader" if partition.is_leader else "became follower",
+                extra={
+                    "partition": str(partition.topic_partition),
+                    "leader": partition.leader_id,
+                    "leader_epoch": partition.leader_epoch,
+                    "high_watermark": partition.high_watermark,
+                },
+            )
+
+    def _drop(self, topic: str, index: int) -> None:
+        self._offline.discard((topic, index))
+        partition = self._by_name.pop((topic, index), None)
+        if partition is not None:
+            del self._by_id[partition.topic_id, index]
+            partition.stop()
+        name = TopicPartition(topic, index)
+        if self._logs.get(name) is not None:
+            self._logs.delete_async(name)
