@@ -1,0 +1,1 @@
+"""Generated records, one module for each log or file that holds them."""
