@@ -1,0 +1,15 @@
+"""What a node says of itself once it serves: the seam between `broker.main`, which runs it, and `cli`, which prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyReport:
+    """`client_addresses` are host:port of every listener for clients, with the ports that were bound in place of 0."""
+
+    node_id: int
+    cluster_id: str
+    client_addresses: tuple[str, ...]
+    log_directories: tuple[str, ...]

@@ -1,0 +1,39 @@
+"""`odradek up`: one node, broker and controller at once, on this machine, now.
+
+It needs nothing: a directory that does not exist or is empty is set up as `odradek storage format --standalone` would, with a new
+cluster id; one that is formatted is used as it is. Everything that Kafka lets one configure is reached by `--config` and `--set`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from odradek.cli.node_properties import HOST_DEFAULT, PORT_DEFAULT, parse_assignments, read_properties_file, up_properties
+from odradek.cli.node_run import add_log_arguments, print_ready, run_node, start_logging
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, metavar="DIR", help="where the data is; default: ~/.local/share/odradek")
+    parser.add_argument("--host", help=f"the address to listen on; default: {HOST_DEFAULT}; 0.0.0.0 is every one")
+    parser.add_argument("--port", type=int, help=f"default: {PORT_DEFAULT}; 0 takes any free one")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="a server.properties with Kafka's names")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting of Kafka's; can be repeated")
+    add_log_arguments(parser, level_default="WARN")
+
+
+def run(options: argparse.Namespace) -> int:
+    start_logging(options)
+    properties = up_properties(
+        host=options.host,
+        port=options.port,
+        data=options.data,
+        file=read_properties_file(options.config) if options.config is not None else {},
+        assignments=parse_assignments(options.set, option="--set"),
+    )
+    from odradek.broker.formatting import format_if_empty
+    from odradek.config.broker_settings_file import load_broker_settings
+
+    settings = load_broker_settings(properties)
+    format_if_empty(settings)
+    return run_node(settings, print_ready)
