@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from odradek.base.errors import CorruptRecords
 from odradek.records.compression import Codec, decompress
 from odradek.records.header import CURRENT_MAGIC, HEADER_SIZE, BatchHeader, batch_size_at, is_crc_right, parse_header
-from odradek.records.legacy import legacy_header, read_legacy_records
+from odradek.records.legacy import check_legacy_crc, legacy_header, read_legacy_records
 from odradek.records.record import Header, Record, read_records
 
 __all__ = ["BatchAt", "BatchHeader", "Codec", "Header", "Record", "check_crc", "decode_records", "iterate_batches", "parse_header"]
@@ -50,11 +50,14 @@ def iterate_batches(data: bytes, position: int = 0, end: int | None = None) -> I
 
 
 def check_crc(data: bytes, position: int, header: BatchHeader) -> None:
-    """Compare the checksum of a batch of magic 2 with its bytes.
+    """Compare the checksum of a batch of any magic with its bytes.
 
     Raises:
         CorruptRecords: they differ.
     """
+    if header.magic != CURRENT_MAGIC:
+        check_legacy_crc(data, position, header)
+        return
     if not is_crc_right(data, position, header.size):
         raise CorruptRecords(f"the record batch at offset {header.base_offset} fails its checksum")
 
@@ -69,7 +72,7 @@ def decode_records(data: bytes, position: int = 0, *, size_max: int = DECOMPRESS
     if size <= 0:
         raise CorruptRecords(f"there is no whole record batch at {position}")
     if data[position + 16] != CURRENT_MAGIC:
-        return read_legacy_records(data, position, size, size_max)
+        return read_legacy_records(data, position, size_max)
     header = parse_header(data, position)
     body = batch_body(data, position, header, size_max=size_max)
     records = read_records(body, header.record_count, header.base_offset, header.base_timestamp)
