@@ -17,9 +17,10 @@ from typing import Any, Protocol, cast
 
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import ProtocolViolation, RequestRefused
-from odradek.broker import fetch_path, produce_path
+from odradek.broker import fetch_path
 from odradek.broker.handlers import refusals
 from odradek.broker.node import Node
+from odradek.broker.produce_path import ProducePath
 from odradek.broker.request import RequestContext
 from odradek.net.frame_connection import FrameConnection
 from odradek.net.output import FileRange, HeldResponse
@@ -48,10 +49,11 @@ Handler = Callable[[Node, Any, RequestContext], Any]
 class Dispatcher:
     """Answers frames. One per node; `tasks` owns the requests that wait for something."""
 
-    __slots__ = ("_handlers", "_node", "_tasks", "controller_listeners", "requests_count")
+    __slots__ = ("_handlers", "_node", "_produce", "_tasks", "controller_listeners", "requests_count")
 
-    def __init__(self, node: Node, tasks: asyncio.TaskGroup, controller_listeners: frozenset[str]) -> None:
+    def __init__(self, node: Node, produce: ProducePath, tasks: asyncio.TaskGroup, controller_listeners: frozenset[str]) -> None:
         self._node = node
+        self._produce = produce
         self._tasks = tasks
         self._handlers: dict[int, Handler] = {}
         self.controller_listeners = controller_listeners
@@ -75,7 +77,7 @@ class Dispatcher:
             return
         try:
             if api_key == PRODUCE:
-                produce_path.handle_produce(self._node, connection, data, start, end)
+                self._produce.handle(connection, data, start, end)
                 return
             # The codec reads to the end of what it is given: it must not see the frames that follow.
             frame = data[start:end]

@@ -1,0 +1,148 @@
+"""The node's sockets: every listener, the limits they share, and the dispatcher behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Mapping
+from typing import Protocol
+
+from odradek.base.clock import Clock
+from odradek.base.errors import SettingError
+from odradek.config.broker import (
+    CONNECTIONS_MAX_IDLE_MS,
+    MAX_CONNECTION_CREATION_RATE,
+    MAX_CONNECTIONS,
+    MAX_CONNECTIONS_PER_IP,
+    MAX_CONNECTIONS_PER_IP_OVERRIDES,
+    SOCKET_LISTEN_BACKLOG_SIZE,
+    SOCKET_RECEIVE_BUFFER_BYTES,
+    SOCKET_REQUEST_MAX_BYTES,
+    SOCKET_SEND_BUFFER_BYTES,
+)
+from odradek.config.listeners import Endpoint, listeners
+from odradek.config.settings import Settings
+from odradek.net.connection_limits import ConnectionCounter, ConnectionLimits
+from odradek.net.frame_connection import FrameConnection
+from odradek.net.listener import Listener, ListenerOptions
+from odradek.net.socket_transport import RECEIVE_SIZE
+from odradek.net.turn import Turn
+
+# How long answers that are on their way may take when the node stops.
+DRAIN_STEP_S = 0.01
+DRAIN_STEPS_MAX = 50
+
+
+class FrameDispatcher(Protocol):
+    """What a server gives its frames to."""
+
+    def on_frame(self, connection: FrameConnection, data: bytes, start: int, end: int) -> None: ...
+
+
+class Server:
+    """Binds, accepts and closes. Frames that come before `open` gave it a handler cannot exist: nothing is accepted until then."""
+
+    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop, turn: Turn, clock: Clock) -> None:
+        self._settings = settings
+        self._counter = ConnectionCounter(connection_limits(settings))
+        self._on_frame = _refuse_frames
+        receive_buffer = bytearray(RECEIVE_SIZE)
+        connection_ids = itertools.count(1)
+        self._listeners = [
+            Listener(
+                listener_options(settings, endpoint),
+                loop=loop,
+                turn=turn,
+                clock=clock,
+                counter=self._counter,
+                handler=self._handle,
+                receive_buffer=receive_buffer,
+                connection_ids=connection_ids,
+            )
+            for endpoint in listeners(settings)
+        ]
+
+    def bind(self) -> dict[str, int]:
+        """Bind every listener; returns the ports by listener name.
+
+        Raises:
+            StartRefused: an address cannot be bound. Those that were bound are closed.
+        """
+        ports: dict[str, int] = {}
+        try:
+            for listener in self._listeners:
+                ports[listener.options.name] = listener.bind()
+        except BaseException:
+            self.close()
+            raise
+        return ports
+
+    def open(self, dispatcher: FrameDispatcher) -> None:
+        """Begin to accept; frames go to `dispatcher`."""
+        self._on_frame = dispatcher.on_frame
+        for listener in self._listeners:
+            listener.open()
+
+    def configure(self, settings: Settings) -> None:
+        """Limits changed while running: they hold for connections that come from now on."""
+        self._counter.limits = connection_limits(settings)
+
+    async def drain(self) -> None:
+        """Stop accepting and give answers that are on their way a moment to leave."""
+        for listener in self._listeners:
+            listener.stop_accepting()
+        for _ in range(DRAIN_STEPS_MAX):
+            if not any(listener.has_output for listener in self._listeners):
+                return
+            await asyncio.sleep(DRAIN_STEP_S)
+
+    def close(self) -> None:
+        """End every connection and every listener."""
+        for listener in self._listeners:
+            listener.close()
+
+    @property
+    def connections_count(self) -> int:
+        """Connections open now, on all listeners."""
+        return self._counter.count
+
+    def _handle(self, connection: FrameConnection, data: bytes, start: int, end: int) -> None:
+        self._on_frame(connection, data, start, end)
+
+
+def _refuse_frames(connection: FrameConnection, data: bytes, start: int, end: int) -> None:
+    connection.close("the node is not ready")
+
+
+def listener_options(settings: Settings, endpoint: Endpoint) -> ListenerOptions:
+    """The options of one listener: its own settings (`listener.name.<name>.`) over the node's."""
+    return ListenerOptions(
+        name=endpoint.name,
+        host=endpoint.host,
+        port=endpoint.port,
+        backlog=settings[SOCKET_LISTEN_BACKLOG_SIZE],
+        send_buffer_size=settings[SOCKET_SEND_BUFFER_BYTES],
+        receive_buffer_size=settings[SOCKET_RECEIVE_BUFFER_BYTES],
+        frame_size_max=settings[SOCKET_REQUEST_MAX_BYTES],
+        idle_ms_max=settings.of_listener(endpoint.name, CONNECTIONS_MAX_IDLE_MS),
+    )
+
+
+def connection_limits(settings: Settings) -> ConnectionLimits:
+    """The node's connection limits as they are now."""
+    return ConnectionLimits(
+        connections_max=settings[MAX_CONNECTIONS],
+        connections_per_address_max=settings[MAX_CONNECTIONS_PER_IP],
+        address_overrides=_address_overrides(settings[MAX_CONNECTIONS_PER_IP_OVERRIDES]),
+        creations_per_second_max=settings[MAX_CONNECTION_CREATION_RATE],
+    )
+
+
+def _address_overrides(text: str) -> Mapping[str, int]:
+    overrides: dict[str, int] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        address, _, count = entry.rpartition(":")
+        if not address or not count.isdigit():
+            raise SettingError(f"{MAX_CONNECTIONS_PER_IP_OVERRIDES.name}={text}: each entry has the form address:count")
+        overrides[address] = int(count)
+    return overrides
