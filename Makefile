@@ -1,0 +1,82 @@
+# What one does with a checkout. Everything stays below it: the environment in .venv, a node's data in data.
+
+SHELL := /bin/bash
+VENV ?= .venv
+DATA ?= $(CURDIR)/data
+HOST ?= 127.0.0.1
+PORT ?= 9092
+PYTEST_ARGUMENTS ?= -n 2 --dist loadfile
+
+BIN := $(VENV)/bin
+HOT_LIST := src/odradek/compiled_modules.txt
+HOT_SOURCES := $(wildcard $(addsuffix .py,$(addprefix src/,$(subst .,/,$(shell grep -v '^\#' $(HOT_LIST))))))
+GENERATORS := $(wildcard tools/generate_protocol.py tools/generate_compatibility.py)
+
+.PHONY: help run test check format compile pure clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make run      install into $(VENV) and start a node: data in ./data, clients at $(HOST):$(PORT)'
+	@echo 'make test     all checks, then all tests'
+	@echo 'make check    format, lint, types, floors, generated code (a minute)'
+	@echo 'make format   put the sources into form'
+	@echo 'make compile  compile the hot modules in place; make pure removes what was compiled'
+	@echo 'make clean    remove what was built; data and $(VENV) stay'
+
+run: $(VENV)/.installed
+	@echo 'Clients connect to $(HOST):$(PORT). Lines to try in a second terminal:'
+	@echo '  echo "hello, world" | kcat -b $(HOST):$(PORT) -t greetings -P'
+	@echo '  kcat -b $(HOST):$(PORT) -t greetings -C -e'
+	@echo '  kcat -b $(HOST):$(PORT) -L'
+	@exec $(BIN)/odradek up --host '$(HOST)' --port '$(PORT)' --data '$(DATA)'
+
+test: check
+	$(BIN)/pytest $(PYTEST_ARGUMENTS)
+
+check: $(VENV)/.development $(VENV)/.compiled
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	@for generator in $(GENERATORS); do echo "$$generator --check"; $(BIN)/python "$$generator" --check || exit 1; done
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+format: $(VENV)/.development
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+compile: $(VENV)/.development $(VENV)/.compiled
+
+pure: $(VENV)/.development
+	ODRADEK_PURE=1 $(BIN)/python setup.py -q build_ext --inplace
+	@rm -f $(VENV)/.compiled
+
+clean:
+	rm -rf build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(VENV)/.compiled $(VENV)/.installed
+	find src -name '*.so' -delete
+	rm -f src/odradek/compilation.txt
+	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first of these that is new enough and can make environments. PYTHON=... on the command line comes before them.
+$(BIN)/python:
+	@for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	  if "$$candidate" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "$$candidate -m venv $(VENV)"; exec "$$candidate" -m venv '$(VENV)'; \
+	  fi; \
+	done; \
+	echo 'error: no Python 3.11 or newer that can make a virtual environment was found' >&2; \
+	echo '  help: install python3.11 or newer with its venv module (Debian: python3-venv), or say make PYTHON=/path/to/python' >&2; \
+	exit 1
+
+# Editable, so that what runs is the checkout. The compiled modules are part of it: a changed source is compiled anew.
+$(VENV)/.installed: pyproject.toml setup.py $(HOT_LIST) $(HOT_SOURCES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/odradek version
+	@touch $@
+
+$(VENV)/.development: pyproject.toml | $(BIN)/python
+	ODRADEK_PURE=1 ODRADEK_REQUIRE_COMPILED=0 $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.compiled: $(VENV)/.development setup.py $(HOT_LIST) $(HOT_SOURCES)
+	$(BIN)/python setup.py -q build_ext --inplace
+	@touch $@ $(VENV)/.installed
