@@ -78,9 +78,7 @@ class BrokerRegistration:
             is_fenced=_switched(self.is_fenced, record.fenced),
             in_controlled_shutdown=_switched(self.in_controlled_shutdown, record.in_controlled_shutdown),
             directories=tuple(sorted(record.log_dirs)) or self.directories,
-            cordoned_directories=(
-                self.cordoned_directories if record.cordoned_log_dirs is None else tuple(record.cordoned_log_dirs)
-            ),
+            cordoned_directories=(self.cordoned_directories if record.cordoned_log_dirs is None else tuple(record.cordoned_log_dirs)),
         )
 
     def to_record(self) -> RegisterBrokerRecord:

@@ -66,16 +66,12 @@ class PartitionRegistration:
             leader_epoch=self.leader_epoch + 1 if is_leader_named else self.leader_epoch,
             partition_epoch=self.partition_epoch + 1,
             leader_recovery_state=(
-                self.leader_recovery_state
-                if change.leader_recovery_state == RECOVERY_STATE_UNCHANGED
-                else change.leader_recovery_state
+                self.leader_recovery_state if change.leader_recovery_state == RECOVERY_STATE_UNCHANGED else change.leader_recovery_state
             ),
             removing_replicas=self.removing_replicas if change.removing_replicas is None else tuple(change.removing_replicas),
             adding_replicas=self.adding_replicas if change.adding_replicas is None else tuple(change.adding_replicas),
             eligible_leader_replicas=(
-                self.eligible_leader_replicas
-                if change.eligible_leader_replicas is None
-                else tuple(change.eligible_leader_replicas)
+                self.eligible_leader_replicas if change.eligible_leader_replicas is None else tuple(change.eligible_leader_replicas)
             ),
             last_known_elr=self.last_known_elr if change.last_known_elr is None else tuple(change.last_known_elr),
         )

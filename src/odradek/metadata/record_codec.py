@@ -6,28 +6,19 @@ Fields that the version lacks are dropped where the cluster cannot know them yet
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
-
 from odradek.base.errors import CorruptRecords, ProtocolViolation
 from odradek.metadata.feature_levels import record_version
 from odradek.protocol.internal_records import metadata as records
+from odradek.protocol.message import Message
 from odradek.wire.varint import read_unsigned_varint, write_unsigned_varint
 
 FRAME_VERSION = 1
 
 
-class MetadataRecord(Protocol):
-    """What every generated metadata record offers."""
+# Every record is a generated message; its `API_KEY` is the number of its type.
+MetadataRecord = Message
 
-    API_KEY: ClassVar[int]
-    NAME: ClassVar[str]
-    VERSION_MIN: ClassVar[int]
-    VERSION_MAX: ClassVar[int]
-
-    def encode(self, out: bytearray, version: int) -> None: ...
-
-
-RECORD_TYPES = (
+RECORD_TYPES: tuple[type[Message], ...] = (
     records.RegisterBrokerRecord,
     records.UnregisterBrokerRecord,
     records.TopicRecord,
@@ -55,7 +46,7 @@ RECORD_TYPES = (
     records.RegisterControllerRecord,
     records.ClearElrRecord,
 )
-_TYPE_BY_KEY = {record_type.API_KEY: record_type for record_type in RECORD_TYPES}
+_TYPE_BY_KEY: dict[int, type[Message]] = {record_type.API_KEY: record_type for record_type in RECORD_TYPES}
 
 
 def encode_metadata_record(record: MetadataRecord, metadata_version: int) -> bytes:
