@@ -3,8 +3,8 @@
 A line is `key=value`, `key:value` or `key value`; `#` and `!` begin comments; a backslash at the end of a line continues it, elsewhere it
 escapes: `\\t \\n \\f \\r`, `\\uXXXX` for one UTF-16 unit, and any other character for itself. The last of two equal keys wins.
 
-The bytes of a file are UTF-8 here and Latin-1 for Java; `parse` takes text, so whoever reads the file decides. `format_properties` writes ASCII,
-which both read alike.
+Java reads the bytes of a file as Latin-1, newer tools as UTF-8; `parse_properties` takes text, so whoever opens the file decides.
+`format_properties` writes ASCII, which both read alike.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol, final
 
-from odradek.config.value_text import format_double, invalid_value
+from odradek.config.value_text import invalid_value
 
 
 class Validator(Protocol):
@@ -30,13 +30,12 @@ class Between:
 
     def complaint(self, name: str, value: object) -> str | None:
         if value is None:
-            return invalid_value(name, "null", "Value must be non-null")
+            return invalid_value(name, None, "Value must be non-null")
         assert isinstance(value, int | float), f"{name} is a number, not {value!r}"
-        shown = format_double(value) if isinstance(value, float) else value
         if self.minimum is not None and value < self.minimum:
-            return invalid_value(name, shown, f"Value must be at least {self.minimum}")
+            return invalid_value(name, value, f"Value must be at least {self.minimum}")
         if self.maximum is not None and value > self.maximum:
-            return invalid_value(name, shown, f"Value must be no more than {self.maximum}")
+            return invalid_value(name, value, f"Value must be no more than {self.maximum}")
         return None
 
     def __str__(self) -> str:
@@ -74,7 +73,7 @@ class OneOf:
     def complaint(self, name: str, value: object) -> str | None:
         if value in self.words:
             return None
-        return invalid_value(name, "null" if value is None else value, f"String must be one of: {', '.join(self.words)}")
+        return invalid_value(name, value, f"String must be one of: {', '.join(self.words)}")
 
     def __str__(self) -> str:
         return f"[{', '.join(self.words)}]"
@@ -93,7 +92,7 @@ class OneOfAnyCase:
         if isinstance(value, str) and value.upper() in {word.upper() for word in self.words}:
             return None
         words = ", ".join(self.words)
-        return invalid_value(name, "null" if value is None else value, f"String must be one of (case insensitive): {words}")
+        return invalid_value(name, value, f"String must be one of (case insensitive): {words}")
 
     def __str__(self) -> str:
         return f"(case insensitive) [{', '.join(self.words)}]"
@@ -150,7 +149,7 @@ class NonNull:
     __slots__ = ()
 
     def complaint(self, name: str, value: object) -> str | None:
-        return invalid_value(name, "null", "entry must be non null") if value is None else None
+        return invalid_value(name, None, "entry must be non null") if value is None else None
 
     def __str__(self) -> str:
         return "non-null string"

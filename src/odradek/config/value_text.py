@@ -117,4 +117,13 @@ def format_double(value: float) -> str:
 
 def invalid_value(name: str, value: object, problem: str) -> str:
     """Kafka's sentence about one value of one setting (`ConfigException`)."""
-    return f"Invalid value {value} for configuration {name}: {problem}"
+    return f"Invalid value {_printed(value)} for configuration {name}: {problem}"
+
+
+def _printed(value: object) -> str:
+    """A parsed value as Java prints the object."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(value)}]"
+    if isinstance(value, float):
+        return format_double(value)
+    return "null" if value is None else str(value)
