@@ -72,7 +72,7 @@ def api_table_text(apis: dict[str, Schema]) -> str:
         "",
         "from __future__ import annotations",
         "",
-        "# Key, name, lowest and highest version served, lowest advertised, first flexible version, on brokers, on controllers, forwarded, module.",
+        "# Key, name, lowest and highest version served, lowest advertised, first flexible, on brokers, on controllers, forwarded, module.",
         "ROWS: tuple[tuple[int, str, int, int, int, int, bool, bool, bool, str], ...] = (",
     ]
     return "\n".join([*heading, *rows, ")"]) + "\n"

@@ -1,8 +1,8 @@
 """Turn a folder of Kafka's message definitions into our notation: `import_definitions.py FOLDER`.
 
-Needed once for each Kafka release. Only facts cross over: names, types, versions, tags, defaults. Two facts that the definitions do not hold
-are added here: which APIs a broker forwards to the controller, and which lowest version is advertised where it is not the lowest that is served.
-Definitions without any valid version (what ZooKeeper needed) are left out.
+Needed once for each Kafka release. Only facts cross over: names, types, versions, tags, defaults. Two facts that the
+definitions do not hold are added here: which APIs a broker forwards to the controller, and which lowest version is
+advertised where it is not the lowest that is served. Definitions without any valid version (what ZooKeeper needed) are left out.
 """
 
 from __future__ import annotations

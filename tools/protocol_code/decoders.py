@@ -1,7 +1,8 @@
 """Writes `decode`: flat code that reads one class in any version.
 
-Each run of fixed-size fields is one `unpack_from` per version group; what has no fixed size is a call into `wire.reading`. Only the class of a
-message checks the version and turns Python's own errors into `ProtocolViolation`; its structs are read inside that.
+Each run of fixed-size fields is one `unpack_from` per version group; what has no fixed size is a call into `wire.reading`.
+Only the class of a message checks the version and turns Python's own errors into `ProtocolViolation`; its structs are read
+inside that.
 """
 
 from __future__ import annotations

@@ -16,7 +16,10 @@ from tools.schema_notation import FOREVER, Message, Schema, Versions
 _IMPORTS = (
     ("odradek.base.identifiers", r"\b(ZERO_UUID|Uuid)\b"),
     ("odradek.wire.reading", r"\b(read_(?!unsigned_varint)\w+|skip_tagged_fields)\("),
-    ("odradek.wire.refusals", r"\b(MALFORMED|UNENCODABLE|malformed|unencodable|unencodable_version|unknown_version|unsupported_field|tag_size_mismatch)\b"),
+    (
+        "odradek.wire.refusals",
+        r"\b(MALFORMED|UNENCODABLE|malformed|unencodable|unencodable_version|unknown_version|unsupported_field|tag_size_mismatch)\b",
+    ),
     ("odradek.wire.varint", r"\b((?:read|write)_unsigned_varint)\("),
     ("odradek.wire.writing", r"\b(write_(?!unsigned_varint)\w+)\("),
 )  # fmt: skip
@@ -110,17 +113,9 @@ def _record_tables(schemas: list[Schema]) -> list[str]:
     for kind, name in (("record", "RECORD_TYPES"), ("key", "KEY_TYPES"), ("value", "VALUE_TYPES")):
         entries = sorted(by_kind.get(kind, []), key=lambda entry: (entry[0], entry[1].name))
         if entries:
-            union = " | ".join(sorted(message.name for _, message in entries))
             alias = {"record": "AnyRecord", "key": "AnyKey", "value": "AnyValue"}[kind]
-            if len(entries) == 1:
-                lines += ["", "", f"{alias} = {union}"]
-            else:
-                lines += [
-                    "",
-                    "",
-                    f"{alias} = (",
-                    *(f"    {'| ' if place else ''}{one}" for place, one in enumerate(union.split(" | "))),
-                    ")",
-                ]
+            names = sorted(message.name for _, message in entries)
+            union = [f"    {'| ' if place else ''}{one}" for place, one in enumerate(names)]
+            lines += ["", "", *([f"{alias} = {names[0]}"] if len(names) == 1 else [f"{alias} = (", *union, ")"])]
             lines += [f"{name}: Mapping[int, type[{alias}]] = {{", *(f"    {key}: {message.name}," for key, message in entries), "}"]
     return lines

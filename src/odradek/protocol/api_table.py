@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-# Key, name, lowest and highest version served, lowest advertised, first flexible version, on brokers, on controllers, forwarded, module.
+# Key, name, lowest and highest version served, lowest advertised, first flexible, on brokers, on controllers, forwarded, module.
 ROWS: tuple[tuple[int, str, int, int, int, int, bool, bool, bool, str], ...] = (
     (0, "Produce", 3, 13, 0, 9, True, False, False, "produce"),
     (1, "Fetch", 4, 18, 4, 12, True, True, False, "fetch"),

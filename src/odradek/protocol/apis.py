@@ -20,6 +20,9 @@ from odradek.protocol.api_table import ROWS
 from odradek.protocol.message import Message
 
 API_VERSIONS_KEY = 18
+# GetTelemetrySubscriptions and PushTelemetry are announced only by a broker with a receiver for telemetry (KIP-714); without one they
+# are still answered.
+TELEMETRY_KEYS = frozenset({71, 72})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,16 @@ def api_of(key: int) -> ApiEntry:
     if entry is None:
         raise ProtocolViolation(f"there is no API with key {key}")
     return entry
+
+
+def advertised_on_broker() -> list[ApiEntry]:
+    """What a 4.3 broker without a telemetry receiver announces, in the order of the keys."""
+    return [entry for entry in API_BY_KEY.values() if entry.is_on_broker and entry.key not in TELEMETRY_KEYS]
+
+
+def advertised_on_controller() -> list[ApiEntry]:
+    """What a 4.3 controller announces, in the order of the keys."""
+    return [entry for entry in API_BY_KEY.values() if entry.is_on_controller]
 
 
 @cache
