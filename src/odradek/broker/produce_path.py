@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any, Final, final
 
 from librt.strings import BytesWriter, read_i16_be, read_i32_be, write_i16_be, write_i32_be, write_i64_be
-from mypy_extensions import i64
+from mypy_extensions import i16, i32, i64
 
 from odradek.base.errors import ProtocolViolation, StorageFailure
 from odradek.records.header import ACCEPTED, BatchHeader, check_batch, needs_looking_into, parse_header
@@ -81,7 +81,18 @@ class ProducedPart:
 class ProduceFrame:
     """A Produce request, read but not decided. `topics` are the bytes that the answer repeats."""
 
-    __slots__ = ("acks", "client_id", "correlation_id", "parts", "parts_count_by_topic", "timeout_ms", "topics", "topics_count", "transactional_id", "version")
+    __slots__ = (
+        "acks",
+        "client_id",
+        "correlation_id",
+        "parts",
+        "parts_count_by_topic",
+        "timeout_ms",
+        "topics",
+        "topics_count",
+        "transactional_id",
+        "version",
+    )
 
     def __init__(self, version: i64, correlation_id: i64) -> None:
         self.version = version
@@ -339,7 +350,7 @@ def encode_answer(frame: ProduceFrame) -> bytes:
     is_flexible = version >= FLEXIBLE_VERSION_MIN
     out = BytesWriter()
     write_i32_be(out, 0)
-    write_i32_be(out, frame.correlation_id)
+    write_i32_be(out, i32(frame.correlation_id))
     if is_flexible:
         out.append(0)
     write_length(out, frame.topics_count, is_flexible)
@@ -369,7 +380,7 @@ def encode_answer(frame: ProduceFrame) -> bytes:
 def write_length(out: BytesWriter, length: i64, is_flexible: bool) -> None:
     """The length of an array, as the version has it."""
     if not is_flexible:
-        write_i32_be(out, length)
+        write_i32_be(out, i32(length))
         return
     value = length + 1
     while value >= 0x80:
@@ -380,8 +391,8 @@ def write_length(out: BytesWriter, length: i64, is_flexible: bool) -> None:
 
 def write_part(out: BytesWriter, part: ProducedPart, version: i64, is_flexible: bool) -> None:
     """One partition of the answer, without record errors, message and tagged fields."""
-    write_i32_be(out, part.index)
-    write_i16_be(out, part.error_code)
+    write_i32_be(out, i32(part.index))
+    write_i16_be(out, i16(part.error_code))
     write_i64_be(out, part.base_offset)
     write_i64_be(out, part.append_time_ms)
     if version >= LOG_START_OFFSET_VERSION_MIN:
