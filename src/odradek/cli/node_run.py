@@ -81,7 +81,7 @@ def refuse_ports_in_use(endpoints: Iterable[Endpoint]) -> None:
         raise CommandFailed(
             f"cannot listen on port {endpoint.port} of {host} for listener {endpoint.name}: "
             + (f"{owner} has it" if owner is not None else "another process has it"),
-            help_line=f"stop it, or choose another port: --port {endpoint.port + 1 if endpoint.port < 65_535 else 0}",
+            help_line="stop it, or choose another port (`--port` of `odradek up`, `listeners` in a server.properties)",
         )
 
 
