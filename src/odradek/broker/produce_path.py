@@ -316,7 +316,6 @@ class ProducePath:
         part.log_start_offset = log.log_start_offset
         part.error_code = check_batch(data, part.start, part.end, version, rules.message_bytes_max)
         if part.error_code != ACCEPTED:
-            self._slow_path.explain(partition, data, part, version)
             return
         header: BatchHeader = parse_header(data, part.start)
         if header.is_transactional():
