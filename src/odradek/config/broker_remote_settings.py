@@ -14,7 +14,7 @@ REMOTE_LOG_STORAGE_SYSTEM_ENABLE = boolean(
 )
 
 REMOTE_LOG_STORAGE_MANAGER_CLASS_NAME = optional_string(
-    "remote.log.storage.manager.class.name", "The Java class that speaks to the remote store.", effect=REFUSED, validator=NonEmptyText()
+    "remote.log.storage.manager.class.name", "The Java class that speaks to the remote store.", effect=INERT, validator=NonEmptyText()
 )
 
 REMOTE_LOG_STORAGE_MANAGER_CLASS_PATH = optional_string(
@@ -33,7 +33,7 @@ REMOTE_LOG_METADATA_MANAGER_CLASS_NAME = string(
     "remote.log.metadata.manager.class.name",
     "org.apache.kafka.server.log.remote.metadata.storage.TopicBasedRemoteLogMetadataManager",
     "The Java class that remembers what was copied.",
-    effect=REFUSED,
+    effect=INERT,
     validator=NonEmptyText(),
 )
 

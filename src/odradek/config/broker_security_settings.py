@@ -1,6 +1,7 @@
 """Broker settings, one of eight modules: security.
 
-Authorizer, TLS, SASL and delegation tokens. This version serves PLAINTEXT listeners only, so what would secure a connection is refused.
+Authorizer, TLS, SASL and delegation tokens. This version serves PLAINTEXT listeners only: a listener of another protocol is refused, and
+settings that could only act on such a listener are inert, as they are in Kafka without one.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ PRINCIPAL_BUILDER_CLASS = class_name(
     effect=REFUSED,
 )
 
-SECURITY_PROVIDERS = optional_string("security.providers", "Java classes that add security algorithms.", importance=LOW, effect=REFUSED)
+SECURITY_PROVIDERS = optional_string("security.providers", "Java classes that add security algorithms.", importance=LOW, effect=INERT)
 
 DELEGATION_TOKEN_SECRET_KEY = password(
     "delegation.token.secret.key", "The secret that signs delegation tokens; without it there are none.", effect=REFUSED
@@ -70,7 +71,7 @@ DELEGATION_TOKEN_EXPIRY_CHECK_INTERVAL_MS = long(
 )
 
 SASL_ENABLED_MECHANISMS = listing(
-    "sasl.enabled.mechanisms", ("GSSAPI",), "The SASL mechanisms a client may choose from.", scope=PER_BROKER, effect=REFUSED
+    "sasl.enabled.mechanisms", ("GSSAPI",), "The SASL mechanisms a client may choose from.", scope=PER_BROKER, effect=INERT
 )
 
 SASL_MECHANISM_CONTROLLER_PROTOCOL = string(
@@ -78,7 +79,7 @@ SASL_MECHANISM_CONTROLLER_PROTOCOL = string(
     "GSSAPI",
     "The SASL mechanism with which nodes log in to controllers.",
     importance=HIGH,
-    effect=REFUSED,
+    effect=INERT,
 )
 
 SASL_MECHANISM_INTER_BROKER_PROTOCOL = string(
@@ -86,29 +87,29 @@ SASL_MECHANISM_INTER_BROKER_PROTOCOL = string(
     "GSSAPI",
     "The SASL mechanism with which brokers log in to each other.",
     scope=PER_BROKER,
-    effect=REFUSED,
+    effect=INERT,
 )
 
 SASL_JAAS_CONFIG = password(
-    "sasl.jaas.config", "Who may log in, or as whom this node logs in, in the notation of Java's JAAS.", scope=PER_BROKER, effect=REFUSED
+    "sasl.jaas.config", "Who may log in, or as whom this node logs in, in the notation of Java's JAAS.", scope=PER_BROKER, effect=INERT
 )
 
 SASL_CLIENT_CALLBACK_HANDLER_CLASS = class_name(
-    "sasl.client.callback.handler.class", None, "The Java class that answers questions of a SASL client.", effect=REFUSED
+    "sasl.client.callback.handler.class", None, "The Java class that answers questions of a SASL client.", effect=INERT
 )
 
 SASL_SERVER_CALLBACK_HANDLER_CLASS = class_name(
-    "sasl.server.callback.handler.class", None, "The Java class that answers questions of a SASL server.", effect=REFUSED
+    "sasl.server.callback.handler.class", None, "The Java class that answers questions of a SASL server.", effect=INERT
 )
 
 SASL_SERVER_MAX_RECEIVE_SIZE = integer(
     "sasl.server.max.receive.size", 524_288, "The largest SASL message that is read before a client has logged in.", effect=INERT
 )
 
-SASL_LOGIN_CLASS = class_name("sasl.login.class", None, "The Java class that logs this node in.", effect=REFUSED)
+SASL_LOGIN_CLASS = class_name("sasl.login.class", None, "The Java class that logs this node in.", effect=INERT)
 
 SASL_LOGIN_CALLBACK_HANDLER_CLASS = class_name(
-    "sasl.login.callback.handler.class", None, "The Java class that answers questions while this node logs in.", effect=REFUSED
+    "sasl.login.callback.handler.class", None, "The Java class that answers questions while this node logs in.", effect=INERT
 )
 
 SASL_LOGIN_CONNECT_TIMEOUT_MS = optional_integer(
@@ -144,7 +145,7 @@ SASL_LOGIN_RETRY_BACKOFF_MAX_MS = long(
 )
 
 SASL_KERBEROS_SERVICE_NAME = optional_string(
-    "sasl.kerberos.service.name", "The Kerberos name this node runs under.", scope=PER_BROKER, effect=REFUSED
+    "sasl.kerberos.service.name", "The Kerberos name this node runs under.", scope=PER_BROKER, effect=INERT
 )
 
 SASL_KERBEROS_KINIT_CMD = string(
@@ -180,24 +181,24 @@ SASL_KERBEROS_PRINCIPAL_TO_LOCAL_RULES = listing(
     ("DEFAULT",),
     "Rules that make short user names of Kerberos principals.",
     scope=PER_BROKER,
-    effect=REFUSED,
+    effect=INERT,
 )
 
 SASL_OAUTHBEARER_JWT_RETRIEVER_CLASS = class_name(
     "sasl.oauthbearer.jwt.retriever.class",
     "org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever",
     "The Java class that fetches tokens.",
-    effect=REFUSED,
+    effect=INERT,
 )
 
 SASL_OAUTHBEARER_JWT_VALIDATOR_CLASS = class_name(
     "sasl.oauthbearer.jwt.validator.class",
     "org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator",
     "The Java class that checks tokens.",
-    effect=REFUSED,
+    effect=INERT,
 )
 
-SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL = optional_string("sasl.oauthbearer.token.endpoint.url", "Where tokens are fetched.", effect=REFUSED)
+SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL = optional_string("sasl.oauthbearer.token.endpoint.url", "Where tokens are fetched.", effect=INERT)
 
 SASL_OAUTHBEARER_SCOPE = optional_string("sasl.oauthbearer.scope", "The scope that is asked for with a token.", effect=INERT)
 
@@ -214,15 +215,15 @@ SASL_OAUTHBEARER_CLOCK_SKEW_SECONDS = integer(
 )
 
 SASL_OAUTHBEARER_EXPECTED_AUDIENCE = listing(
-    "sasl.oauthbearer.expected.audience", (), "The audiences a token may be meant for.", importance=HIGH, effect=REFUSED
+    "sasl.oauthbearer.expected.audience", (), "The audiences a token may be meant for.", importance=HIGH, effect=INERT
 )
 
 SASL_OAUTHBEARER_EXPECTED_ISSUER = optional_string(
-    "sasl.oauthbearer.expected.issuer", "The issuer a token has to come from.", importance=HIGH, effect=REFUSED
+    "sasl.oauthbearer.expected.issuer", "The issuer a token has to come from.", importance=HIGH, effect=INERT
 )
 
 SASL_OAUTHBEARER_JWKS_ENDPOINT_URL = optional_string(
-    "sasl.oauthbearer.jwks.endpoint.url", "Where the keys that sign tokens are published.", effect=REFUSED
+    "sasl.oauthbearer.jwks.endpoint.url", "Where the keys that sign tokens are published.", effect=INERT
 )
 
 SASL_OAUTHBEARER_JWKS_ENDPOINT_REFRESH_MS = long(
@@ -242,11 +243,11 @@ SASL_OAUTHBEARER_JWKS_ENDPOINT_RETRY_BACKOFF_MAX_MS = long(
 )
 
 SASL_OAUTHBEARER_CLIENT_CREDENTIALS_CLIENT_ID = optional_string(
-    "sasl.oauthbearer.client.credentials.client.id", "The name under which this node asks for tokens.", effect=REFUSED
+    "sasl.oauthbearer.client.credentials.client.id", "The name under which this node asks for tokens.", effect=INERT
 )
 
 SASL_OAUTHBEARER_CLIENT_CREDENTIALS_CLIENT_SECRET = password(
-    "sasl.oauthbearer.client.credentials.client.secret", "The secret with which this node asks for tokens.", effect=REFUSED
+    "sasl.oauthbearer.client.credentials.client.secret", "The secret with which this node asks for tokens.", effect=INERT
 )
 
 SASL_OAUTHBEARER_ASSERTION_ALGORITHM = string(
@@ -293,18 +294,18 @@ SASL_OAUTHBEARER_ASSERTION_CLAIM_SUB = optional_string(
     "sasl.oauthbearer.assertion.claim.sub", "The subject claim of the assertion.", effect=INERT
 )
 
-SASL_OAUTHBEARER_ASSERTION_FILE = optional_string("sasl.oauthbearer.assertion.file", "A file that holds a ready assertion.", effect=REFUSED)
+SASL_OAUTHBEARER_ASSERTION_FILE = optional_string("sasl.oauthbearer.assertion.file", "A file that holds a ready assertion.", effect=INERT)
 
 SASL_OAUTHBEARER_ASSERTION_PRIVATE_KEY_FILE = optional_string(
-    "sasl.oauthbearer.assertion.private.key.file", "The private key that signs the assertion.", effect=REFUSED
+    "sasl.oauthbearer.assertion.private.key.file", "The private key that signs the assertion.", effect=INERT
 )
 
 SASL_OAUTHBEARER_ASSERTION_PRIVATE_KEY_PASSPHRASE = password(
-    "sasl.oauthbearer.assertion.private.key.passphrase", "The passphrase of that private key.", effect=REFUSED
+    "sasl.oauthbearer.assertion.private.key.passphrase", "The passphrase of that private key.", effect=INERT
 )
 
 SASL_OAUTHBEARER_ASSERTION_TEMPLATE_FILE = optional_string(
-    "sasl.oauthbearer.assertion.template.file", "A file with further claims of the assertion.", effect=REFUSED
+    "sasl.oauthbearer.assertion.template.file", "A file with further claims of the assertion.", effect=INERT
 )
 
 SSL_CLIENT_AUTH = string(
@@ -312,64 +313,64 @@ SSL_CLIENT_AUTH = string(
     "none",
     "Whether clients have to show a certificate.",
     scope=PER_BROKER,
-    effect=REFUSED,
+    effect=INERT,
     validator=OneOf(("required", "requested", "none")),
 )
 
 SSL_KEYSTORE_LOCATION = optional_string(
-    "ssl.keystore.location", "The file of this node's key and certificate.", scope=PER_BROKER, effect=REFUSED
+    "ssl.keystore.location", "The file of this node's key and certificate.", scope=PER_BROKER, effect=INERT
 )
 
-SSL_KEYSTORE_PASSWORD = password("ssl.keystore.password", "The password of that file.", scope=PER_BROKER, effect=REFUSED)
+SSL_KEYSTORE_PASSWORD = password("ssl.keystore.password", "The password of that file.", scope=PER_BROKER, effect=INERT)
 
-SSL_KEYSTORE_TYPE = string("ssl.keystore.type", "JKS", "The format of that file.", scope=PER_BROKER, effect=REFUSED)
+SSL_KEYSTORE_TYPE = string("ssl.keystore.type", "JKS", "The format of that file.", scope=PER_BROKER, effect=INERT)
 
-SSL_KEYSTORE_KEY = password("ssl.keystore.key", "This node's private key, in PEM.", scope=PER_BROKER, effect=REFUSED)
+SSL_KEYSTORE_KEY = password("ssl.keystore.key", "This node's private key, in PEM.", scope=PER_BROKER, effect=INERT)
 
 SSL_KEYSTORE_CERTIFICATE_CHAIN = password(
-    "ssl.keystore.certificate.chain", "This node's certificates, in PEM.", scope=PER_BROKER, effect=REFUSED
+    "ssl.keystore.certificate.chain", "This node's certificates, in PEM.", scope=PER_BROKER, effect=INERT
 )
 
-SSL_KEY_PASSWORD = password("ssl.key.password", "The password of the private key.", scope=PER_BROKER, effect=REFUSED)
+SSL_KEY_PASSWORD = password("ssl.key.password", "The password of the private key.", scope=PER_BROKER, effect=INERT)
 
 SSL_TRUSTSTORE_LOCATION = optional_string(
-    "ssl.truststore.location", "The file of the certificates this node trusts.", scope=PER_BROKER, effect=REFUSED
+    "ssl.truststore.location", "The file of the certificates this node trusts.", scope=PER_BROKER, effect=INERT
 )
 
-SSL_TRUSTSTORE_PASSWORD = password("ssl.truststore.password", "The password of that file.", scope=PER_BROKER, effect=REFUSED)
+SSL_TRUSTSTORE_PASSWORD = password("ssl.truststore.password", "The password of that file.", scope=PER_BROKER, effect=INERT)
 
-SSL_TRUSTSTORE_TYPE = string("ssl.truststore.type", "JKS", "The format of that file.", scope=PER_BROKER, effect=REFUSED)
+SSL_TRUSTSTORE_TYPE = string("ssl.truststore.type", "JKS", "The format of that file.", scope=PER_BROKER, effect=INERT)
 
 SSL_TRUSTSTORE_CERTIFICATES = password(
-    "ssl.truststore.certificates", "The certificates this node trusts, in PEM.", scope=PER_BROKER, effect=REFUSED
+    "ssl.truststore.certificates", "The certificates this node trusts, in PEM.", scope=PER_BROKER, effect=INERT
 )
 
-SSL_PROTOCOL = string("ssl.protocol", "TLSv1.3", "The newest TLS version.", scope=PER_BROKER, effect=REFUSED)
+SSL_PROTOCOL = string("ssl.protocol", "TLSv1.3", "The newest TLS version.", scope=PER_BROKER, effect=INERT)
 
 SSL_ENABLED_PROTOCOLS = listing(
-    "ssl.enabled.protocols", ("TLSv1.2", "TLSv1.3"), "The TLS versions a connection may use.", scope=PER_BROKER, effect=REFUSED
+    "ssl.enabled.protocols", ("TLSv1.2", "TLSv1.3"), "The TLS versions a connection may use.", scope=PER_BROKER, effect=INERT
 )
 
 SSL_CIPHER_SUITES = listing(
-    "ssl.cipher.suites", (), "The cipher suites a connection may use; empty is Java's choice.", scope=PER_BROKER, effect=REFUSED
+    "ssl.cipher.suites", (), "The cipher suites a connection may use; empty is Java's choice.", scope=PER_BROKER, effect=INERT
 )
 
-SSL_PROVIDER = optional_string("ssl.provider", "The Java security provider of TLS.", scope=PER_BROKER, effect=REFUSED)
+SSL_PROVIDER = optional_string("ssl.provider", "The Java security provider of TLS.", scope=PER_BROKER, effect=INERT)
 
 SSL_ENGINE_FACTORY_CLASS = class_name(
-    "ssl.engine.factory.class", None, "The Java class that makes TLS engines.", importance=LOW, scope=PER_BROKER, effect=REFUSED
+    "ssl.engine.factory.class", None, "The Java class that makes TLS engines.", importance=LOW, scope=PER_BROKER, effect=INERT
 )
 
 SSL_KEYMANAGER_ALGORITHM = string(
-    "ssl.keymanager.algorithm", "SunX509", "The algorithm of Java's key manager.", scope=PER_BROKER, effect=REFUSED
+    "ssl.keymanager.algorithm", "SunX509", "The algorithm of Java's key manager.", scope=PER_BROKER, effect=INERT
 )
 
 SSL_TRUSTMANAGER_ALGORITHM = string(
-    "ssl.trustmanager.algorithm", "PKIX", "The algorithm of Java's trust manager.", scope=PER_BROKER, effect=REFUSED
+    "ssl.trustmanager.algorithm", "PKIX", "The algorithm of Java's trust manager.", scope=PER_BROKER, effect=INERT
 )
 
 SSL_SECURE_RANDOM_IMPLEMENTATION = optional_string(
-    "ssl.secure.random.implementation", "The source of random numbers for TLS.", importance=LOW, scope=PER_BROKER, effect=REFUSED
+    "ssl.secure.random.implementation", "The source of random numbers for TLS.", importance=LOW, scope=PER_BROKER, effect=INERT
 )
 
 SSL_ENDPOINT_IDENTIFICATION_ALGORITHM = string(
@@ -378,17 +379,17 @@ SSL_ENDPOINT_IDENTIFICATION_ALGORITHM = string(
     "How the host name of a server is compared with its certificate.",
     importance=LOW,
     scope=PER_BROKER,
-    effect=REFUSED,
+    effect=INERT,
 )
 
 SSL_PRINCIPAL_MAPPING_RULES = string(
-    "ssl.principal.mapping.rules", "DEFAULT", "Rules that make user names of certificate subjects.", importance=LOW, effect=REFUSED
+    "ssl.principal.mapping.rules", "DEFAULT", "Rules that make user names of certificate subjects.", importance=LOW, effect=INERT
 )
 
 SSL_ALLOW_DN_CHANGES = boolean(
-    "ssl.allow.dn.changes", False, "A certificate loaded while running may have another subject.", importance=LOW, effect=REFUSED
+    "ssl.allow.dn.changes", False, "A certificate loaded while running may have another subject.", importance=LOW, effect=INERT
 )
 
 SSL_ALLOW_SAN_CHANGES = boolean(
-    "ssl.allow.san.changes", False, "A certificate loaded while running may have other alternative names.", importance=LOW, effect=REFUSED
+    "ssl.allow.san.changes", False, "A certificate loaded while running may have other alternative names.", importance=LOW, effect=INERT
 )
