@@ -103,6 +103,11 @@ class Controller:
         """The metadata as of the last record given to `replay`."""
         return self._image
 
+    @property
+    def has_open_transaction(self) -> bool:
+        """Whether records were read that are not in force yet; the image is then no place to begin a log at."""
+        return self._transactions.is_open
+
     def decide(self, request: Message, situation: Situation) -> ControllerDecision:
         """What `request` comes to.
 

@@ -9,21 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from odradek.base.identifiers import ZERO_UUID
+from odradek.base.identifiers import Uuid
 from odradek.protocol.internal_records import raft as records
 from odradek.raft.voters import VoterKey, VoterSet
-from odradek.records.control import ControlRecordType
+from odradek.records.control import ControlRecord, ControlType
 
 # A voter set that was only in the bootstrap snapshot has no offset in the log yet.
 VOTERS_NOT_IN_LOG = -1
-
-
-@dataclass(frozen=True, slots=True)
-class ControlRecord:
-    """One control record: its type, and its value as bytes."""
-
-    type: ControlRecordType
-    value: bytes
 
 
 @dataclass(slots=True)
@@ -36,9 +28,9 @@ class QuorumHistory:
 
     def replay(self, record: ControlRecord, offset: int) -> None:
         """Take one control record in; those that do not speak of the quorum are passed over."""
-        if record.type is ControlRecordType.KRAFT_VERSION:
+        if record.control_type is ControlType.KRAFT_VERSION:
             self.kraft_version = records.KRaftVersionRecord.decode(record.value, 0, 0)[0].kraft_version
-        elif record.type is ControlRecordType.KRAFT_VOTERS:
+        elif record.control_type is ControlType.KRAFT_VOTERS:
             self.voters = VoterSet.from_record(records.VotersRecord.decode(record.value, 0, 0)[0])
             self.voters_offset = offset
 
@@ -53,7 +45,7 @@ def leader_change(leader_id: int, voters: VoterSet, granted_by: frozenset[int]) 
     )
     value = bytearray()
     message.encode(value, 0)
-    return ControlRecord(ControlRecordType.LEADER_CHANGE, bytes(value))
+    return ControlRecord(ControlType.LEADER_CHANGE, bytes(value))
 
 
 def quorum_records(kraft_version: int, voters: VoterSet) -> Sequence[ControlRecord]:
@@ -62,8 +54,8 @@ def quorum_records(kraft_version: int, voters: VoterSet) -> Sequence[ControlReco
     records.KRaftVersionRecord(version=0, kraft_version=kraft_version).encode(version_value, 0)
     voters.to_record().encode(voters_value, 0)
     return (
-        ControlRecord(ControlRecordType.KRAFT_VERSION, bytes(version_value)),
-        ControlRecord(ControlRecordType.KRAFT_VOTERS, bytes(voters_value)),
+        ControlRecord(ControlType.KRAFT_VERSION, bytes(version_value)),
+        ControlRecord(ControlType.KRAFT_VOTERS, bytes(voters_value)),
     )
 
 
@@ -71,19 +63,19 @@ def snapshot_header(last_contained_log_timestamp_ms: int) -> ControlRecord:
     """The record every snapshot begins with."""
     value = bytearray()
     records.SnapshotHeaderRecord(version=0, last_contained_log_timestamp=last_contained_log_timestamp_ms).encode(value, 0)
-    return ControlRecord(ControlRecordType.SNAPSHOT_HEADER, bytes(value))
+    return ControlRecord(ControlType.SNAPSHOT_HEADER, bytes(value))
 
 
 def snapshot_footer() -> ControlRecord:
     """The record every whole snapshot ends with."""
     value = bytearray()
     records.SnapshotFooterRecord(version=0).encode(value, 0)
-    return ControlRecord(ControlRecordType.SNAPSHOT_FOOTER, bytes(value))
+    return ControlRecord(ControlType.SNAPSHOT_FOOTER, bytes(value))
 
 
-def voter_key(node_id: int, directory_id: bytes, kraft_version: int) -> VoterKey:
+def voter_key(node_id: int, directory_id: Uuid, kraft_version: int) -> VoterKey:
     """How this node is known in the quorum at a level of kraft.version."""
-    return VoterKey(node_id) if kraft_version == 0 else VoterKey(node_id, type(ZERO_UUID)(directory_id))
+    return VoterKey(node_id) if kraft_version == 0 else VoterKey(node_id, directory_id)
 
 
 def _leader_change_voter(node_id: int) -> records.LeaderChangeMessageVoter:

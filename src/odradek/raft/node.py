@@ -1,8 +1,8 @@
 """One replica of the metadata log: it takes events, decides, and answers with effects. No socket, no disk, no clock (KIP-595, KIP-853).
 
-The node knows where the log ends, what the election file says, and which voters the log names. Every change of role passes through `_become`,
-which makes the election state durable before anything else of the new role is done. The roles hold what belongs to one epoch; the node holds
-what outlives it.
+The node knows where the log ends, what the election file says, and which voters the log names. Every change of role passes through
+`_become`, which makes the election state durable before anything else of the new role is done. The roles hold what belongs to one
+epoch; the node holds what outlives it.
 
 This release runs quorums of one voter, through the same events and effects that larger ones will use: the follower's role and the peers'
 messages come as further events, not as another way.
@@ -14,7 +14,7 @@ import random
 from dataclasses import dataclass
 
 from odradek.base.errors import Misuse
-from odradek.raft.control_records import VOTERS_NOT_IN_LOG, ControlRecord, QuorumHistory, leader_change, quorum_records
+from odradek.raft.control_records import VOTERS_NOT_IN_LOG, QuorumHistory, leader_change, quorum_records
 from odradek.raft.effects import (
     AppendToLog,
     Effect,
@@ -32,7 +32,7 @@ from odradek.raft.roles.resigned import Resigned
 from odradek.raft.roles.role import Role
 from odradek.raft.roles.unattached import Unattached
 from odradek.raft.voters import Voter, VoterSet
-from odradek.records.control import encode_control_batch
+from odradek.records.control import ControlRecord, encode_control_batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +158,7 @@ class RaftNode:
         )
         effects = self._become(leader)
         records = self._epoch_start_records(leader)
-        batch = encode_control_batch([(record.type, record.value) for record in records], timestamp_ms=now_ms, leader_epoch=leader.epoch)
+        batch = encode_control_batch(records, timestamp=now_ms, leader_epoch=leader.epoch)
         for index, record in enumerate(records):
             self._history.replay(record, leader.epoch_start_offset + index)
         return effects + self._append((ProposedBatch(batch, len(records)),), leader)

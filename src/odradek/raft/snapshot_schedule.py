@@ -1,0 +1,76 @@
+"""When a new snapshot is due, and which old ones may go (`SnapshotGenerator.java`, `KafkaRaftLog#maybeClean`).
+
+A snapshot is due when enough bytes of records came since the last, or enough time passed and anything came at all. Old snapshots go, oldest
+first, when they are over age or when snapshots and log together take too much room; the newest stays always, for the log alone no longer holds
+what it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from odradek.raft.snapshot_files import SnapshotId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotSettings:
+    """The settings `metadata.log.max.*` and `metadata.max.retention.*`; sizes in bytes, 0 or less switches a limit off."""
+
+    record_bytes_between_snapshots_max: int = 20 << 20
+    interval_ms_max: int = 3_600_000
+    retention_bytes: int = 100 << 20
+    retention_ms: int = 604_800_000
+
+
+class SnapshotSchedule:
+    """Counts bytes and time since the last snapshot."""
+
+    __slots__ = ("_bytes", "_last_ms", "_settings")
+
+    def __init__(self, settings: SnapshotSettings, now_ms: int) -> None:
+        self._settings = settings
+        self._bytes = 0
+        self._last_ms = now_ms
+
+    def on_records(self, size: int) -> None:
+        """`size` bytes were committed."""
+        self._bytes += size
+
+    def on_snapshot(self, now_ms: int) -> None:
+        """A snapshot was begun or read."""
+        self._bytes = 0
+        self._last_ms = now_ms
+
+    def is_due(self, now_ms: int) -> bool:
+        """Whether the metadata of now should be written down."""
+        if self._bytes == 0:
+            return False
+        if self._bytes >= self._settings.record_bytes_between_snapshots_max:
+            return True
+        return self._settings.interval_ms_max > 0 and now_ms - self._last_ms >= self._settings.interval_ms_max
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSnapshot:
+    """A snapshot on disk."""
+
+    id: SnapshotId
+    size: int
+    modified_ms: int
+
+
+def snapshots_to_delete(
+    snapshots: Sequence[KeptSnapshot], log_size: int, settings: SnapshotSettings, now_ms: int
+) -> list[SnapshotId]:
+    """The snapshots that may go, given all of them oldest first."""
+    doomed: list[SnapshotId] = []
+    total = log_size + sum(snapshot.size for snapshot in snapshots)
+    for snapshot in snapshots[:-1]:
+        is_over_age = settings.retention_ms > 0 and now_ms - snapshot.modified_ms > settings.retention_ms
+        is_over_size = settings.retention_bytes > 0 and total > settings.retention_bytes
+        if not is_over_age and not is_over_size:
+            break
+        doomed.append(snapshot.id)
+        total -= snapshot.size
+    return doomed
