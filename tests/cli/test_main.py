@@ -32,7 +32,7 @@ def failing_command(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
     module.add_arguments = lambda parser: None  # type: ignore[attr-defined]
     module.run = run  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(COMMANDS, "fail", Entry("fail", module.__name__))  # type: ignore[arg-type]
+    monkeypatch.setitem(COMMANDS, "fail", Entry("fail", module.__name__))
     return failures
 
 
