@@ -1,0 +1,55 @@
+"""Files and directories that have been renamed away and are removed for good a little later (`file.delete.delay.ms`).
+
+The delay lets readers that have just found a segment finish with it. What is still waiting when the node stops carries its suffix
+(`.deleted`, `-delete`) and is found and removed at the next start.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+
+from odradek.storage.filesystem import FileSystem
+
+
+class DelayedDeletions:
+    """Paths with the time at which they may go."""
+
+    __slots__ = ("_due", "_filesystem")
+
+    def __init__(self, filesystem: FileSystem) -> None:
+        self._filesystem = filesystem
+        self._due: list[tuple[int, str, bool]] = []
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def add_file(self, path: str, due_ms: int) -> None:
+        heappush(self._due, (due_ms, path, False))
+
+    def add_directory(self, path: str, due_ms: int) -> None:
+        heappush(self._due, (due_ms, path, True))
+
+    def deadline_ms(self) -> int | None:
+        """When `remove_due` next has something to do."""
+        return self._due[0][0] if self._due else None
+
+    def take_due(self, now_ms: int) -> list[tuple[str, bool]]:
+        """The (path, is a directory) whose time has come, which the caller removes (`remove`), in a pool if it likes."""
+        due = []
+        while self._due and self._due[0][0] <= now_ms:
+            _, path, is_directory = heappop(self._due)
+            due.append((path, is_directory))
+        return due
+
+    def remove(self, path: str, *, is_directory: bool) -> None:
+        if is_directory:
+            self._filesystem.remove_tree(path)
+        else:
+            self._filesystem.unlink(path)
+
+    def remove_due(self, now_ms: int) -> int:
+        """Remove everything whose time has come; how many paths that were."""
+        due = self.take_due(now_ms)
+        for path, is_directory in due:
+            self.remove(path, is_directory=is_directory)
+        return len(due)

@@ -1,0 +1,31 @@
+"""What storage raises beyond `base.errors`: each is caught in this room or becomes one Kafka error at the broker."""
+
+from __future__ import annotations
+
+from odradek.base.errors import OdradekError
+
+
+class OffsetOutOfRange(OdradekError):
+    """A read below the log start or above the log end (error code 1)."""
+
+    def __init__(self, offset: int, *, log_start_offset: int, log_end_offset: int) -> None:
+        super().__init__(f"offset {offset} is outside of the log, which goes from {log_start_offset} to {log_end_offset}")
+        self.offset = offset
+        self.log_start_offset = log_start_offset
+        self.log_end_offset = log_end_offset
+
+
+class CorruptIndex(OdradekError):
+    """An index file contradicts itself; the segment is scanned and its indexes are written anew."""
+
+
+class CorruptSnapshot(OdradekError):
+    """A producer snapshot fails its checksum or its structure; an older one, or the log itself, is used instead."""
+
+
+class CorruptCheckpoint(OdradekError):
+    """A checkpoint file is not in the form that its version promises."""
+
+
+class UnexpectedOffset(OdradekError):
+    """A batch from the leader does not begin at or behind the log end offset, or its offsets go back."""

@@ -1,0 +1,43 @@
+"""Making a log durable without stopping the loop: the waiting half of a flush, to be run in a pool.
+
+Begun on the loop (`Log.begin_flush`), which writes what waits in memory and gathers the files; run anywhere; ended on the loop
+(`Log.end_flush`), which moves the recovery point. The files stay open as long as the work lives, whatever happens to their names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from odradek.storage.filesystem import File, FileSystem
+
+
+@dataclass(frozen=True, slots=True)
+class FlushWork:
+    """What has to be fsynced so that everything below `up_to` is durable."""
+
+    up_to: int
+    filesystem: FileSystem
+    files: tuple[File, ...]
+    snapshot_paths: tuple[str, ...]
+    # None when no file of the log is new since the last flush.
+    directory: str | None
+
+    def run(self) -> None:
+        """Wait for the disk.
+
+        Raises:
+            OSError: the disk failed; nothing may be assumed of what was written since the last flush.
+        """
+        for file in self.files:
+            file.fsync()
+        for path in self.snapshot_paths:
+            try:
+                self.filesystem.fsync(path)
+            except FileNotFoundError:
+                # Removed with its segment, or with the log, in the meantime.
+                continue
+        if self.directory is not None:
+            try:
+                self.filesystem.fsync_directory(self.directory)
+            except FileNotFoundError:
+                return

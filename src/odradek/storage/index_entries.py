@@ -1,0 +1,104 @@
+"""The entries of an index file: of fixed size, in growing order, the latest of them still in memory.
+
+Kafka maps ten mebibytes of every index of every active segment. Here an entry waits in a small array until its owner says
+`write_pending`: with the next flush, roll or close, or when a page of them has gathered. What a reader of the directory finds after a
+stop is the same. A crash loses what waited, as it may: recovery writes the indexes of every segment behind the recovery point anew,
+and the recovery point never moves before `write_pending` (`AbstractIndex.java`).
+
+Searching halves the file with single reads until one block is left, so that an index costs no memory.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from struct import Struct
+
+from odradek.storage.open_files import FileHandle
+
+# The last step of a search reads so many entries at once.
+SEARCH_BLOCK_ENTRIES = 256
+
+
+class IndexEntries:
+    """Entries of `entry_size` bytes behind `handle`. A torn last entry counts as not there."""
+
+    __slots__ = ("_handle", "_pending", "_written_count", "entry_size")
+
+    def __init__(self, handle: FileHandle, entry_size: int, *, is_new: bool) -> None:
+        self._handle = handle
+        self._pending = bytearray()
+        # -1: nobody has looked at the file yet.
+        self._written_count = 0 if is_new else -1
+        self.entry_size = entry_size
+
+    @property
+    def handle(self) -> FileHandle:
+        return self._handle
+
+    def count(self) -> int:
+        return self._written() + len(self._pending) // self.entry_size
+
+    def append(self, entry: bytes) -> None:
+        self._pending += entry
+
+    def entry(self, slot: int) -> bytes:
+        """The entry at `slot`, counted from 0; negative counts from the end."""
+        if slot < 0:
+            slot += self.count()
+        return self.block(slot, slot + 1)
+
+    def block(self, first: int, end: int) -> bytes:
+        """The entries from `first` to before `end`, as they lie in the file."""
+        written = self._written()
+        size = self.entry_size
+        data = b""
+        if first < written:
+            data = self._handle.file().pread((min(end, written) - first) * size, first * size)
+        if end > written:
+            data += self._pending[max(0, first - written) * size : (end - written) * size]
+        return data
+
+    def last_slot_at_most(self, target: int, key: Struct, key_position: int) -> int:
+        """The last slot whose key is not above `target`, -1 if there is none; keys never go down from slot to slot."""
+        size = self.entry_size
+        low, high = 0, self.count()
+        while high - low > SEARCH_BLOCK_ENTRIES:
+            middle = (low + high) // 2
+            if key.unpack_from(self.block(middle, middle + 1), key_position)[0] <= target:
+                low = middle + 1
+            else:
+                high = middle
+        block = self.block(low, high)
+
+        def key_at(index: int) -> int:
+            value: int = key.unpack_from(block, index * size + key_position)[0]
+            return value
+
+        return low + bisect_right(range(high - low), target, key=key_at) - 1
+
+    def keep(self, count: int) -> None:
+        """Forget all but the first `count` entries, in the file too."""
+        self.write_pending()
+        if count < self._written():
+            self._written_count = count
+            self._handle.file().truncate(count * self.entry_size)
+
+    def write_pending(self) -> None:
+        """Bring what waits to the file; makes the file if there is none."""
+        written = self._written()
+        file = self._handle.file(create=True)
+        if file.size() != written * self.entry_size:
+            # A torn entry, or zeros that Kafka had reserved and a crash kept it from cutting off.
+            file.truncate(written * self.entry_size)
+        if self._pending:
+            file.append(self._pending)
+            self._written_count = written + len(self._pending) // self.entry_size
+            self._pending = bytearray()
+
+    def _written(self) -> int:
+        if self._written_count < 0:
+            try:
+                self._written_count = self._handle.file().size() // self.entry_size
+            except FileNotFoundError:
+                self._written_count = 0
+        return self._written_count

@@ -1,0 +1,549 @@
+"""One partition's log: segments, leader epochs, producers, and the offsets that bound what may be read (`UnifiedLog.java`).
+
+Appending has two steps, so that the turns of the loop gather work: `stage` gives a batch its offsets, `write_staged` brings all that was
+staged to the file and shows it to readers. The hot part of both is `tail`, which the compiled produce path calls directly.
+
+Invariants: log start <= high watermark <= log end, last stable offset <= high watermark; readers see only what is written;
+what is below the recovery point survives a power cut. One owner, no locks: only `FlushWork.run` may happen on another thread.
+An error of the disk makes the log go offline: from then on every append raises `StorageFailure`.
+"""
+
+from __future__ import annotations
+
+import random
+
+from odradek.base.clock import Clock
+from odradek.base.errors import CorruptRecords, StorageFailure
+from odradek.base.identifiers import NO_TIMESTAMP, TopicPartition, Uuid
+from odradek.config.log_configuration import LogConfiguration, TimestampType
+from odradek.records.header import BatchHeader, batch_size_at, is_crc_right, parse_header
+from odradek.storage import log_lookup
+from odradek.storage.delayed_deletions import DelayedDeletions
+from odradek.storage.end_marker import read_end_marker
+from odradek.storage.errors import OffsetOutOfRange, UnexpectedOffset
+from odradek.storage.file_names import DELETED_SUFFIX
+from odradek.storage.filesystem import File, FileSystem
+from odradek.storage.flush_work import FlushWork
+from odradek.storage.log_loader import LoadedLog, load_log
+from odradek.storage.log_place import LogPlace
+from odradek.storage.log_recovery import complete_transaction, rebuild_producers, replay_batch
+from odradek.storage.log_tail import ACCEPTED, LogTail, StagedAppend
+from odradek.storage.open_files import OpenFiles
+from odradek.storage.partition_metadata import write_partition_metadata
+from odradek.storage.producer_entry import INVALID_PRODUCER_EPOCH, ProducerEntry
+from odradek.storage.producer_states import CompletedTransaction
+from odradek.storage.segment import LogSlice, Segment, TimestampAt
+from odradek.storage.transaction_index import AbortedTransaction
+
+TRANSACTION_COORDINATOR_FENCED = 52
+
+
+class Log:
+    """The log of one partition. `place` and what `loaded` holds belong to it from now on."""
+
+    __slots__ = (
+        "_completed",
+        "_configuration",
+        "_is_directory_synced",
+        "_unsynced_snapshots",
+        "is_offline",
+        "leader_epochs",
+        "place",
+        "producers",
+        "recovery_point",
+        "segments",
+        "tail",
+        "topic_id",
+    )
+
+    def __init__(self, place: LogPlace, configuration: LogConfiguration, loaded: LoadedLog) -> None:
+        self.place = place
+        self.segments = loaded.segments
+        self.leader_epochs = loaded.leader_epochs
+        self.producers = loaded.producers
+        self.topic_id = loaded.topic_id
+        self.recovery_point = loaded.recovery_point
+        self.is_offline = False
+        self._configuration = configuration
+        self._completed: list[CompletedTransaction] = []
+        self._unsynced_snapshots: list[str] = []
+        self._is_directory_synced = loaded.recovery_point == loaded.log_end_offset and loaded.log_end_offset > 0
+        active = self.segments.active
+        self.tail = LogTail(self, active.end, active.log, self.producers.entries, loaded.log_start_offset, loaded.log_end_offset)
+        self.tail.leader_epoch = self.leader_epochs.latest_epoch
+        self._apply_configuration()
+
+    @classmethod
+    def open(
+        cls,
+        filesystem: FileSystem,
+        directory: str,
+        topic_partition: TopicPartition,
+        configuration: LogConfiguration,
+        clock: Clock,
+        *,
+        topic_id: Uuid | None = None,
+        recovery_point: int = 0,
+        log_start_offset: int = 0,
+        was_clean: bool = False,
+        open_files: OpenFiles | None = None,
+        dice: random.Random | None = None,
+        deletions: DelayedDeletions | None = None,
+    ) -> Log:
+        """The log in `directory`, made if there is none. The offsets are those of the checkpoints, 0 where these know nothing.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        place = LogPlace(
+            open_files or OpenFiles(filesystem),
+            directory,
+            topic_partition,
+            clock,
+            dice or random.Random(0),
+            deletions or DelayedDeletions(filesystem),
+        )
+        return cls.load(
+            place,
+            configuration,
+            topic_id=topic_id,
+            recovery_point=recovery_point,
+            log_start_offset=log_start_offset,
+            was_clean=was_clean,
+        )
+
+    @classmethod
+    def load(
+        cls,
+        place: LogPlace,
+        configuration: LogConfiguration,
+        *,
+        topic_id: Uuid | None = None,
+        recovery_point: int = 0,
+        log_start_offset: int = 0,
+        was_clean: bool = False,
+    ) -> Log:
+        """As `open`, in surroundings that several logs share."""
+        loaded = load_log(
+            place,
+            configuration,
+            topic_id=topic_id,
+            recovery_point=recovery_point,
+            log_start_offset=log_start_offset,
+            was_clean=was_clean,
+        )
+        return cls(place, configuration, loaded)
+
+    @property
+    def topic_partition(self) -> TopicPartition:
+        return self.place.topic_partition
+
+    @property
+    def directory(self) -> str:
+        return self.place.directory
+
+    @property
+    def log_start_offset(self) -> int:
+        return int(self.tail.log_start_offset)
+
+    @property
+    def log_end_offset(self) -> int:
+        """The offset that the next visible record gets; what is only staged does not count."""
+        return int(self.tail.log_end_offset)
+
+    @property
+    def high_watermark(self) -> int:
+        return int(self.tail.high_watermark)
+
+    @high_watermark.setter
+    def high_watermark(self, offset: int) -> None:
+        """Set from a checkpoint or by a leader: brought within the log, and allowed to go back."""
+        self.tail.high_watermark = max(self.log_start_offset, min(offset, self.log_end_offset))
+
+    def advance_high_watermark(self, offset: int) -> bool:
+        """Move the high watermark forward to `offset`, which the log has; says whether it moved."""
+        return self.tail.advance_high_watermark(offset)
+
+    @property
+    def last_stable_offset(self) -> int:
+        """Where the oldest undecided transaction begins, the high watermark if there is none below it."""
+        high_watermark = self.high_watermark
+        first_unstable = self.producers.first_unstable_offset(high_watermark)
+        if first_unstable is None or first_unstable >= high_watermark:
+            return high_watermark
+        return max(first_unstable, self.log_start_offset)
+
+    @property
+    def size(self) -> int:
+        """Bytes of batches that readers can see."""
+        return self.segments.size()
+
+    @property
+    def configuration(self) -> LogConfiguration:
+        return self._configuration
+
+    @configuration.setter
+    def configuration(self, configuration: LogConfiguration) -> None:
+        """Settings changed while running act from the next batch on."""
+        self._configuration = configuration
+        self._apply_configuration()
+        if self.tail.is_ready:
+            self.segments.active.apply_configuration(configuration)
+
+    def assign_topic_id(self, topic_id: Uuid) -> None:
+        """Give a log the topic id that it does not have yet."""
+        assert self.topic_id in (None, topic_id), f"{self.topic_partition} belongs to another topic"
+        if self.topic_id is None:
+            write_partition_metadata(self.place.filesystem, self.directory, topic_id)
+            self.topic_id = topic_id
+
+    def stage(self, frame: bytes, start: int, header: BatchHeader, *, leader_epoch: int, now_ms: int) -> StagedAppend:
+        """Take the judged batch at `start` of `frame` for the next write; see `LogTail.stage`.
+
+        Raises:
+            StorageFailure: the log is offline.
+        """
+        return self.tail.stage(frame, start, header, leader_epoch, now_ms)
+
+    def write_staged(self) -> bool:
+        """Write everything staged and show it to readers; False if there was nothing.
+
+        Raises:
+            StorageFailure: the disk refused; the log is offline.
+        """
+        return self.tail.write_staged()
+
+    def append(self, batches: bytes, leader_epoch: int, now_ms: int) -> StagedAppend:
+        """Append every batch as a leader, all in one write: from the first one's base offset to the last one's last offset.
+
+        Stops at the first batch that is refused and answers with its error; what came before is appended.
+
+        Raises:
+            CorruptRecords: `batches` does not consist of whole batches of magic 2.
+            StorageFailure: the log is offline.
+        """
+        position = 0
+        first: StagedAppend | None = None
+        staged: StagedAppend | None = None
+        while position < len(batches):
+            size = _required_size(batches, position)
+            staged = self.tail.stage(batches, position, parse_header(batches, position), leader_epoch, now_ms)
+            if staged.error_code != ACCEPTED:
+                break
+            first = first or staged
+            position += size
+        self.tail.write_staged()
+        if staged is None:
+            raise CorruptRecords("nothing to append")
+        if first is not None and staged.error_code == ACCEPTED:
+            staged.base_offset = first.base_offset
+        return staged
+
+    def append_as_follower(self, batches: bytes) -> int:
+        """Append batches with the offsets and epochs they have; an incomplete one at the end is left out. The new log end offset.
+
+        Raises:
+            CorruptRecords: a checksum or the structure of a batch is wrong; what came before is appended.
+            UnexpectedOffset: a batch begins below the log end offset.
+            StorageFailure: the log is offline.
+        """
+        position = 0
+        try:
+            while (size := batch_size_at(batches, position, len(batches))) != 0:
+                if size < 0 or not is_crc_right(batches, position, size):
+                    raise CorruptRecords(f"a batch for {self.topic_partition} is damaged at byte {position} of {len(batches)}")
+                self._stage_as_follower(batches, position, parse_header(batches, position))
+                position += int(size)
+        finally:
+            self.tail.write_staged()
+        return self.log_end_offset
+
+    def _stage_as_follower(self, batches: bytes, position: int, header: BatchHeader) -> None:
+        if not self.tail.is_ready:
+            self.prepare_tail()
+        offset = int(header.base_offset)
+        if offset < self.tail.staged_end_offset:
+            raise UnexpectedOffset(f"a batch for {self.topic_partition} begins at {offset}, the log ends at {self.tail.staged_end_offset}")
+        due = self.tail.end.is_roll_due(
+            header.last_offset(),
+            header.max_timestamp,
+            header.size,
+            self.tail.segment_bytes,
+            self.tail.segment_ms,
+            self.place.clock.now_ms(),
+        )
+        if due:
+            self.roll_at(offset)
+        if header.partition_leader_epoch > self.tail.leader_epoch:
+            self.note_leader_epoch(int(header.partition_leader_epoch), offset)
+            self.tail.leader_epoch = header.partition_leader_epoch
+        completed = replay_batch(self.producers, header, batches, position)
+        if completed is not None:
+            self._completed.append(completed)
+            self.tail.has_staged_markers = True
+        self.tail.stage_as_is(batches, position, header)
+
+    def read(self, offset: int, bytes_max: int, *, upper_bound: int | None = None, at_least_one: bool = True) -> LogSlice:
+        """Whole batches from the one that holds `offset`, at most `bytes_max` bytes, below `upper_bound` (the log end by default).
+
+        The first batch may begin before `offset`; readers skip. With `at_least_one` it is given however large it is.
+
+        Raises:
+            OffsetOutOfRange: `offset` is below the log start or above the log end.
+        """
+        log_end_offset = self.log_end_offset
+        if offset < self.tail.log_start_offset or offset > log_end_offset:
+            raise OffsetOutOfRange(offset, log_start_offset=self.log_start_offset, log_end_offset=log_end_offset)
+        upper = log_end_offset if upper_bound is None else min(upper_bound, log_end_offset)
+        return log_lookup.slice_from(self.segments, self.tail, offset, bytes_max, upper_bound=upper, at_least_one=at_least_one)
+
+    def earliest(self) -> TimestampAt:
+        """The log start, with its leader epoch."""
+        start = self.log_start_offset
+        first = self.leader_epochs.earliest
+        return TimestampAt(NO_TIMESTAMP, start, first.epoch if first is not None and first.start_offset <= start else -1)
+
+    def offset_for_timestamp(self, timestamp: int) -> TimestampAt | None:
+        """The first record that is not earlier than `timestamp`, None if all are."""
+        return log_lookup.first_at_or_after(self.segments, timestamp, self.log_start_offset)
+
+    def offset_of_max_timestamp(self) -> TimestampAt | None:
+        """The first record with the greatest timestamp, None in an empty log."""
+        return log_lookup.first_with_max_timestamp(self.segments)
+
+    def aborted_transactions(self, first_offset: int, upper_bound: int) -> list[AbortedTransaction]:
+        """The aborted transactions with records from `first_offset` to before `upper_bound`."""
+        return log_lookup.aborted_transactions(self.segments, first_offset, upper_bound)
+
+    def truncate_to(self, offset: int) -> bool:
+        """Cut off everything from `offset` on; False if the log does not reach that far."""
+        assert offset >= 0
+        self.tail.write_staged()
+        if offset >= self.log_end_offset:
+            self.leader_epochs.truncate_from_end(self.log_end_offset)
+            return False
+        if self.segments.first.base_offset > offset:
+            self.truncate_fully_and_start_at(offset)
+            return True
+        self.remove_segments([segment for segment in self.segments if segment.base_offset > offset])
+        self.segments.active.truncate_to(offset, self.place.clock.now_ms())
+        self.leader_epochs.truncate_from_end(offset)
+        self.tail.log_start_offset = min(offset, self.log_start_offset)
+        self._attach_active(offset)
+        rebuild_producers(
+            self.producers,
+            self.segments,
+            log_start_offset=self.log_start_offset,
+            log_end_offset=offset,
+            now_ms=self.place.clock.now_ms(),
+        )
+        return True
+
+    def truncate_fully_and_start_at(self, offset: int, log_start_offset: int | None = None) -> None:
+        """Throw everything away and begin anew at `offset`."""
+        self.tail.write_staged()
+        self.remove_segments(list(self.segments))
+        self.segments.add(self.place.new_segment(offset, self._configuration))
+        self.leader_epochs.clear()
+        self.producers.start_empty_at(offset)
+        self.tail.log_start_offset = offset if log_start_offset is None else log_start_offset
+        self._attach_active(offset)
+        self.tail.high_watermark = offset
+
+    def delete_records_before(self, offset: int) -> bool:
+        """Move the log start to `offset`; whole segments below it go with the next retention. False if it is there already.
+
+        Raises:
+            OffsetOutOfRange: `offset` is above the high watermark.
+        """
+        if offset > self.high_watermark:
+            raise OffsetOutOfRange(offset, log_start_offset=self.log_start_offset, log_end_offset=self.high_watermark)
+        if offset <= self.log_start_offset:
+            return False
+        self.tail.log_start_offset = offset
+        self.recovery_point = max(self.recovery_point, offset)
+        self.leader_epochs.truncate_from_start(offset)
+        self.producers.log_start_moved(offset)
+        return True
+
+    def remove_segments(self, segments: list[Segment]) -> None:
+        """Take segments and their producer snapshots out of the log; the files go after `file.delete.delay.ms`."""
+        for segment in segments:
+            self.segments.remove(segment.base_offset)
+            for path in segment.mark(DELETED_SUFFIX):
+                self.place.delete_later(path, self._configuration)
+            snapshot = self.producers.mark_snapshot_deleted(segment.base_offset)
+            if snapshot is not None:
+                self.place.delete_later(snapshot, self._configuration)
+
+    def roll(self) -> Segment:
+        """Begin a new segment at the log end, unless the active one is empty."""
+        self.tail.write_staged()
+        self.roll_at(self.log_end_offset)
+        return self.segments.active
+
+    def begin_flush(self, up_to: int | None = None) -> FlushWork | None:
+        """What has to be waited for so that everything below `up_to` is durable; None if it is. Then `run`, then `end_flush`."""
+        self.tail.write_staged()
+        up_to = self.log_end_offset if up_to is None else up_to
+        if up_to <= self.recovery_point:
+            return None
+        files: list[File] = []
+        try:
+            for segment in self.segments.between(self.recovery_point, up_to):
+                segment.write_indexes()
+                files.extend(segment.files_to_sync())
+            self.leader_epochs.sync()
+        except OSError as error:
+            raise self.write_failed(error) from error
+        is_new_in_directory = not self._is_directory_synced
+        self._is_directory_synced = True
+        snapshots, self._unsynced_snapshots = tuple(self._unsynced_snapshots), []
+        return FlushWork(up_to, self.place.filesystem, tuple(files), snapshots, self.directory if is_new_in_directory else None)
+
+    def end_flush(self, work: FlushWork) -> None:
+        """The work has run: what it covers is durable, as far as it has not been truncated meanwhile."""
+        self.recovery_point = max(self.recovery_point, min(work.up_to, self.log_end_offset))
+
+    def flush(self, up_to: int | None = None) -> None:
+        """Make everything below `up_to` durable, waiting for the disk.
+
+        Raises:
+            StorageFailure: the disk failed.
+        """
+        work = self.begin_flush(up_to)
+        if work is None:
+            return
+        try:
+            work.run()
+        except OSError as error:
+            raise self.write_failed(error) from error
+        self.end_flush(work)
+
+    @property
+    def unflushed_messages(self) -> int:
+        return self.log_end_offset - self.recovery_point
+
+    @property
+    def has_unflushed_segments(self) -> bool:
+        """Whether a segment has been rolled that is not durable yet; the driver flushes up to `segments.active.base_offset`."""
+        return self.segments.active.base_offset > self.recovery_point
+
+    def take_producer_snapshot(self, *, sync: bool = True) -> None:
+        """Write a producer snapshot at the log end if there is none."""
+        self.producers.end_offset = self.log_end_offset
+        self.producers.take_snapshot(sync=sync)
+
+    def close(self) -> None:
+        """Write what waits, a producer snapshot and the last index entries; let go of the files.
+
+        Raises:
+            StorageFailure: the disk refused.
+        """
+        self.tail.write_staged()
+        try:
+            self.take_producer_snapshot()
+            for segment in self.segments:
+                segment.close()
+        except OSError as error:
+            raise self.write_failed(error) from error
+        self.tail.is_ready = False
+
+    def rename_directory(self, directory: str) -> None:
+        """Give the log's directory another name; everything stays open."""
+        self.place.filesystem.rename(self.directory, directory)
+        self.place.directory = directory
+        self.leader_epochs.moved_to(directory)
+        self.producers.moved_to(directory)
+        for segment in self.segments:
+            segment.moved_to(directory)
+
+    # What the tail asks for (`log_tail.TailOwner`).
+
+    def prepare_tail(self) -> None:
+        if self.is_offline:
+            raise StorageFailure(f"the log of {self.topic_partition} is offline after an error of its disk")
+        try:
+            self.segments.active.prepare_appends(self._configuration)
+        except OSError as error:
+            raise self.write_failed(error) from error
+        self.tail.is_ready = True
+
+    def roll_at(self, base_offset: int) -> None:
+        self.tail.write_staged()
+        old = self.segments.active
+        base_offset = max(base_offset, self.log_end_offset)
+        if old.base_offset == base_offset:
+            return
+        try:
+            old.leave()
+            self.producers.end_offset = base_offset
+            snapshot = self.producers.take_snapshot(sync=False)
+            new = self.place.new_segment(base_offset, self._configuration)
+        except OSError as error:
+            raise self.write_failed(error) from error
+        if snapshot is not None:
+            self._unsynced_snapshots.append(snapshot)
+        self._is_directory_synced = False
+        self.segments.add(new)
+        new.prepare_appends(self._configuration)
+        self.tail.attach(new.end, new.log, self.log_end_offset)
+
+    def note_leader_epoch(self, leader_epoch: int, start_offset: int) -> None:
+        if leader_epoch < 0:
+            return
+        try:
+            self.leader_epochs.assign(leader_epoch, start_offset)
+        except OSError as error:
+            raise self.write_failed(error) from error
+
+    def note_transactional(self, entry: ProducerEntry, first_offset: int) -> None:
+        self.producers.begin_transaction(int(entry.producer_id), first_offset)
+
+    def stage_marker(self, frame: bytes, start: int, header: BatchHeader, offset: int) -> int:
+        marker = read_end_marker(frame, start)
+        if marker is None:
+            return int(ACCEPTED)
+        entry = self.producers.entries.get(int(header.producer_id))
+        if entry is not None and header.producer_epoch < entry.epoch:
+            return int(INVALID_PRODUCER_EPOCH)
+        if entry is not None and marker.coordinator_epoch < entry.coordinator_epoch:
+            return TRANSACTION_COORDINATOR_FENCED
+        completed = self.producers.end_transaction(header, marker, offset)
+        if completed is not None:
+            self._completed.append(completed)
+        return int(ACCEPTED)
+
+    def settle_markers(self) -> None:
+        completed, self._completed = self._completed, []
+        for transaction in completed:
+            complete_transaction(self.segments.active, self.producers, transaction)
+
+    def write_failed(self, error: OSError) -> StorageFailure:
+        self.is_offline = True
+        self.tail.is_ready = False
+        self.place.on_failure(error)
+        return StorageFailure(f"the log of {self.topic_partition} in {self.directory} failed: {error}")
+
+    def _apply_configuration(self) -> None:
+        configuration = self._configuration
+        self.tail.is_log_append_time = configuration.message_timestamp_type == TimestampType.LOG_APPEND_TIME
+        self.tail.segment_bytes = configuration.segment_bytes
+        self.tail.segment_ms = configuration.segment_ms
+        if configuration.is_compacted and configuration.max_compaction_lag_ms > 0:
+            self.tail.segment_ms = min(configuration.segment_ms, configuration.max_compaction_lag_ms)
+
+    def _attach_active(self, log_end_offset: int) -> None:
+        active = self.segments.active
+        active.prepare_appends(self._configuration)
+        self.tail.attach(active.end, active.log, log_end_offset)
+        self.tail.leader_epoch = self.leader_epochs.latest_epoch
+        self.tail.high_watermark = min(self.high_watermark, log_end_offset)
+        self.recovery_point = min(self.recovery_point, log_end_offset)
+
+
+def _required_size(batches: bytes, position: int) -> int:
+    size = int(batch_size_at(batches, position, len(batches)))
+    if size <= 0:
+        raise CorruptRecords(f"no whole batch at byte {position} of {len(batches)}")
+    return size

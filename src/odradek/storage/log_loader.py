@@ -1,0 +1,263 @@
+"""Opening a log: from the files of a directory to what a `log.Log` is made of (`LogLoader.java`, KAFKA-FACTS §2.1).
+
+After a clean stop only names, sizes and the ends of the last segment are looked at. After any other stop every segment behind the
+recovery point is scanned; the first bad batch ends the log, and what lies behind goes. Leftovers of an interrupted cleaning or
+deletion are completed or removed first, so that no offset is in two segments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from odradek.base.identifiers import Uuid
+from odradek.config.log_configuration import LogConfiguration
+from odradek.storage.errors import CorruptIndex
+from odradek.storage.file_names import (
+    CLEANED_SUFFIX,
+    DELETED_SUFFIX,
+    LOG_SUFFIX,
+    OFFSET_INDEX_SUFFIX,
+    PRODUCER_SNAPSHOT_SUFFIX,
+    SWAP_SUFFIX,
+    TIME_INDEX_SUFFIX,
+    TRANSACTION_INDEX_SUFFIX,
+    offset_name,
+    offset_of,
+)
+from odradek.storage.leader_epochs import LeaderEpochs
+from odradek.storage.log_place import LogPlace
+from odradek.storage.log_recovery import rebuild_producers, recover_segment
+from odradek.storage.partition_metadata import read_partition_metadata, write_partition_metadata
+from odradek.storage.producer_states import ProducerStates
+from odradek.storage.segment import Segment
+from odradek.storage.segments import Segments
+
+_INDEX_SUFFIXES = (OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX)
+# Snapshots of the quorum's log keep their own way of going.
+_QUORUM_SNAPSHOT_DELETED_SUFFIX = ".checkpoint.deleted"
+
+
+@dataclass(slots=True, kw_only=True)
+class LoadedLog:
+    """Everything that a log consists of, agreeing with each other."""
+
+    segments: Segments
+    leader_epochs: LeaderEpochs
+    producers: ProducerStates
+    topic_id: Uuid | None
+    log_start_offset: int
+    log_end_offset: int
+    recovery_point: int
+
+
+def load_log(
+    place: LogPlace,
+    configuration: LogConfiguration,
+    *,
+    topic_id: Uuid | None = None,
+    recovery_point: int = 0,
+    log_start_offset: int = 0,
+    was_clean: bool = False,
+) -> LoadedLog:
+    """The log in `place`, made if there is none. The offsets are those of the checkpoints, 0 where these know nothing.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    filesystem = place.filesystem
+    if not filesystem.is_directory(place.directory):
+        filesystem.make_directories(place.directory)
+        if topic_id is not None:
+            write_partition_metadata(filesystem, place.directory, topic_id)
+        names: list[str] = []
+    else:
+        names = _settle_leftovers(place, filesystem.list_names(place.directory))
+        topic_id = _agreed_topic_id(place, topic_id)
+    loading = _Loading(place, configuration, names)
+    if was_clean:
+        loading.repair_broken_segments()
+    else:
+        loading.recover(recovery_point)
+    return loading.finish(topic_id=topic_id, recovery_point=recovery_point, log_start_offset=log_start_offset, was_clean=was_clean)
+
+
+class _Loading:
+    """One log on its way from names to a `LoadedLog`."""
+
+    __slots__ = ("_configuration", "_epochs", "_incomplete", "_place", "_producers", "_replayed_to", "_segments")
+
+    def __init__(self, place: LogPlace, configuration: LogConfiguration, names: list[str]) -> None:
+        self._place = place
+        self._configuration = configuration
+        self._segments = Segments()
+        self._incomplete: set[int] = set()
+        # Up to where a scan has brought the producers, -1 when none has.
+        self._replayed_to = -1
+        known = set(names)
+        for name in names:
+            if name.endswith(LOG_SUFFIX) and (base_offset := offset_of(name)) is not None:
+                self._add_segment(base_offset, known)
+        snapshots = [offset for name in names if name.endswith(PRODUCER_SNAPSHOT_SUFFIX) and (offset := offset_of(name)) is not None]
+        self._epochs = LeaderEpochs(place.filesystem, place.directory, is_new=not names)
+        self._producers = ProducerStates(place.filesystem, place.directory, snapshots, place.producer_id_expiration_ms)
+
+    def _add_segment(self, base_offset: int, known: set[str]) -> None:
+        size = self._place.filesystem.size(f"{self._place.directory}/{offset_name(base_offset)}{LOG_SUFFIX}")
+        self._segments.add(self._place.existing_segment(base_offset, size, self._configuration))
+        if offset_name(base_offset) + OFFSET_INDEX_SUFFIX not in known or offset_name(base_offset) + TIME_INDEX_SUFFIX not in known:
+            self._incomplete.add(base_offset)
+
+    def repair_broken_segments(self) -> None:
+        """Scan only the segments whose indexes are missing or cannot be right."""
+        for segment in self._segments:
+            if segment.base_offset in self._incomplete or (
+                segment is self._segments.active and segment.size and not _has_good_indexes(segment)
+            ):
+                self._recover_from(segment)
+
+    def recover(self, recovery_point: int) -> None:
+        """Scan every segment that can hold something behind the recovery point, and those before it that lost an index."""
+        for segment in self._segments:
+            if segment.base_offset in self._incomplete and self._segments.end_offset_of(segment, 1 << 62) <= recovery_point:
+                self._recover_from(segment)
+        unflushed = self._segments.between(recovery_point, 1 << 62) if len(self._segments) else []
+        for index, segment in enumerate(unflushed):
+            if self._recover_from(segment):
+                self._remove(unflushed[index + 1 :])
+                return
+
+    def finish(self, *, topic_id: Uuid | None, recovery_point: int, log_start_offset: int, was_clean: bool) -> LoadedLog:
+        """Agree on the offsets, and bring the producers up to the end."""
+        segments = self._segments
+        log_end_offset = segments.active.next_offset() if len(segments) else log_start_offset
+        if log_end_offset < log_start_offset:
+            # Files are missing: nothing that is left lies behind the log start.
+            self._remove(list(segments))
+            self._epochs.clear()
+            self._producers.start_empty_at(log_start_offset)
+            log_end_offset = log_start_offset
+        if not len(segments):
+            segments.add(self._place.new_segment(log_start_offset, self._configuration))
+        self._epochs.truncate_from_end(log_end_offset)
+        self._epochs.truncate_from_start(log_start_offset)
+        log_start_offset = max(log_start_offset, segments.first.base_offset)
+        self._producers.remove_stray_snapshots(segments.base_offsets)
+        now_ms = self._place.clock.now_ms()
+        if self._replayed_to == log_end_offset:
+            self._producers.remove_expired(now_ms)
+        else:
+            rebuild_producers(
+                self._producers,
+                segments,
+                log_start_offset=log_start_offset,
+                log_end_offset=log_end_offset,
+                now_ms=now_ms,
+                was_clean=was_clean,
+            )
+        return LoadedLog(
+            segments=segments,
+            leader_epochs=self._epochs,
+            producers=self._producers,
+            topic_id=topic_id,
+            log_start_offset=log_start_offset,
+            log_end_offset=log_end_offset,
+            recovery_point=log_end_offset if was_clean else min(recovery_point, log_end_offset),
+        )
+
+    def _recover_from(self, segment: Segment) -> int:
+        """Scan one segment with the producers as they were at its beginning; how many bytes were cut off."""
+        if self._replayed_to != segment.base_offset:
+            before = Segments()
+            for earlier in self._segments:
+                if earlier.base_offset < segment.base_offset:
+                    before.add(earlier)
+            rebuild_producers(
+                self._producers,
+                before,
+                log_start_offset=self._segments.first.base_offset,
+                log_end_offset=segment.base_offset,
+                now_ms=self._place.clock.now_ms(),
+            )
+        truncated = recover_segment(segment, self._configuration, self._producers, self._epochs)
+        self._producers.take_snapshot(sync=False)
+        self._replayed_to = self._producers.end_offset
+        return truncated
+
+    def _remove(self, segments: list[Segment]) -> None:
+        for segment in segments:
+            self._segments.remove(segment.base_offset)
+            for path in segment.mark(DELETED_SUFFIX):
+                self._place.delete_later(path, self._configuration)
+            snapshot = self._producers.mark_snapshot_deleted(segment.base_offset)
+            if snapshot is not None:
+                self._place.delete_later(snapshot, self._configuration)
+
+
+def _has_good_indexes(segment: Segment) -> bool:
+    try:
+        segment.check_indexes()
+    except CorruptIndex:
+        return False
+    return True
+
+
+def _agreed_topic_id(place: LogPlace, topic_id: Uuid | None) -> Uuid | None:
+    """The id in the directory wins; who asks for another has to look (a deleted topic of the same name)."""
+    found = read_partition_metadata(place.filesystem, place.directory)
+    if found is None and topic_id is not None:
+        write_partition_metadata(place.filesystem, place.directory, topic_id)
+    return found if found is not None else topic_id
+
+
+def _settle_leftovers(place: LogPlace, names: list[str]) -> list[str]:
+    """Complete or undo what a stop has interrupted; the names that are there afterwards."""
+    if not any(name.endswith((DELETED_SUFFIX, CLEANED_SUFFIX, SWAP_SUFFIX)) or name.endswith(_INDEX_SUFFIXES) for name in names):
+        return names
+    filesystem, directory = place.filesystem, place.directory
+    cleaned_from = min(
+        (offset for name in names if name.endswith(CLEANED_SUFFIX) and (offset := offset_of(name)) is not None), default=1 << 63
+    )
+    kept: set[str] = set()
+    swapped: list[str] = []
+    for name in names:
+        if name.endswith(SWAP_SUFFIX) and (offset_of(name) or 0) < cleaned_from:
+            swapped.append(name)
+        elif name.endswith((CLEANED_SUFFIX, SWAP_SUFFIX)) or (
+            name.endswith(DELETED_SUFFIX) and not name.endswith(_QUORUM_SNAPSHOT_DELETED_SUFFIX)
+        ):
+            filesystem.unlink(f"{directory}/{name}")
+        else:
+            kept.add(name)
+    _complete_swaps(place, kept, swapped)
+    for name in [name for name in kept if name.endswith(_INDEX_SUFFIXES)]:
+        if name.partition(".")[0] + LOG_SUFFIX not in kept:
+            filesystem.unlink(f"{directory}/{name}")
+            kept.remove(name)
+    return list(kept)
+
+
+def _complete_swaps(place: LogPlace, kept: set[str], swapped: list[str]) -> None:
+    """Give cleaned segments their names, after the segments that they replace have gone."""
+    filesystem, directory = place.filesystem, place.directory
+    first, end = 1 << 63, -1
+    for name in swapped:
+        if name.endswith(LOG_SUFFIX + SWAP_SUFFIX):
+            base_offset = offset_of(name) or 0
+            first, end = min(first, base_offset), max(end, _end_offset(place, base_offset, name))
+    for name in list(kept):
+        offset = offset_of(name)
+        if offset is not None and first <= offset < end:
+            filesystem.unlink(f"{directory}/{name}")
+            kept.remove(name)
+    for name in swapped:
+        target = name.removesuffix(SWAP_SUFFIX)
+        filesystem.rename(f"{directory}/{name}", f"{directory}/{target}")
+        kept.add(target)
+
+
+def _end_offset(place: LogPlace, base_offset: int, name: str) -> int:
+    """The offset behind the last batch of a segment that does not have its final name yet."""
+    path = f"{place.directory}/{name}"
+    segment = Segment(place.open_files, place.directory, base_offset, place.filesystem.size(path), created_ms=0, jitter_ms=0, is_new=True)
+    segment.log.path = path
+    return segment.next_offset()

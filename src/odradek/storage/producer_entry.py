@@ -1,0 +1,108 @@
+"""What a partition remembers of one producer, and whether its next batch may follow (`ProducerStateEntry.java`, `ProducerAppendInfo.java`).
+
+The last five batches are kept: a batch that equals one of them in epoch, first and last sequence number is a repetition and is answered
+with the offset it got; any other has to continue the sequence. Numbers go from 0 to 2^31-1 and begin anew; a new epoch begins at 0.
+Only the last batch is in the snapshot, so after a restart only that one is recognised. This is part of the compiled path.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from mypy_extensions import i64
+
+# As many requests as an idempotent producer keeps in flight.
+CACHED_BATCHES_MAX: Final[i64] = 5
+SEQUENCE_MAX: Final[i64] = 0x7FFF_FFFF
+NO_SEQUENCE: Final[i64] = -1
+NO_PRODUCER_EPOCH: Final[i64] = -1
+
+# `base.error_codes.ErrorCode` as plain integers, for the compiler.
+ACCEPTED: Final[i64] = 0
+OUT_OF_ORDER_SEQUENCE_NUMBER: Final[i64] = 45
+INVALID_PRODUCER_EPOCH: Final[i64] = 47
+INVALID_TXN_STATE: Final[i64] = 48
+
+
+@final
+class CachedBatch:
+    """A batch that was appended: enough to know it again and to repeat its answer."""
+
+    __slots__ = ("last_offset", "last_sequence", "offset_delta", "timestamp")
+
+    def __init__(self, last_sequence: i64, last_offset: i64, offset_delta: i64, timestamp: i64) -> None:
+        self.last_sequence = last_sequence
+        self.last_offset = last_offset
+        self.offset_delta = offset_delta
+        self.timestamp = timestamp
+
+    def first_sequence(self) -> i64:
+        return (self.last_sequence - self.offset_delta) & SEQUENCE_MAX
+
+    def first_offset(self) -> i64:
+        return self.last_offset - self.offset_delta
+
+
+@final
+class ProducerEntry:
+    """One producer id in one partition. `transaction_first_offset` is -1 unless a transaction is open."""
+
+    __slots__ = ("batches", "coordinator_epoch", "epoch", "last_timestamp", "producer_id", "transaction_first_offset")
+
+    def __init__(
+        self, producer_id: i64, epoch: i64, coordinator_epoch: i64 = -1, last_timestamp: i64 = -1, transaction_first_offset: i64 = -1
+    ) -> None:
+        self.producer_id = producer_id
+        self.epoch = epoch
+        self.coordinator_epoch = coordinator_epoch
+        self.last_timestamp = last_timestamp
+        self.transaction_first_offset = transaction_first_offset
+        self.batches: list[CachedBatch] = []
+
+    def last_sequence(self) -> i64:
+        return self.batches[-1].last_sequence if self.batches else NO_SEQUENCE
+
+    def last_data_offset(self) -> i64:
+        return self.batches[-1].last_offset if self.batches else -1
+
+    def last_offset_delta(self) -> i64:
+        return self.batches[-1].offset_delta if self.batches else 0
+
+    def repeated(self, epoch: i64, first_sequence: i64, last_sequence: i64) -> CachedBatch | None:
+        """The kept batch that this one is again."""
+        if epoch != self.epoch:
+            return None
+        for batch in self.batches:
+            if batch.last_sequence == last_sequence and batch.first_sequence() == first_sequence:
+                return batch
+        return None
+
+    def refusal(self, epoch: i64, first_sequence: i64, is_transactional: bool) -> i64:
+        """The error code of a batch of data that is no repetition, 0 if it may follow."""
+        if epoch < self.epoch:
+            return INVALID_PRODUCER_EPOCH
+        if epoch != self.epoch:
+            if first_sequence != 0 and self.epoch != NO_PRODUCER_EPOCH:
+                return OUT_OF_ORDER_SEQUENCE_NUMBER
+        elif self.epoch != NO_PRODUCER_EPOCH:
+            last_sequence = self.last_sequence()
+            if first_sequence != last_sequence + 1 and not (first_sequence == 0 and last_sequence == SEQUENCE_MAX):
+                return OUT_OF_ORDER_SEQUENCE_NUMBER
+        if self.transaction_first_offset >= 0 and not is_transactional:
+            return INVALID_TXN_STATE
+        return ACCEPTED
+
+    def add_batch(self, epoch: i64, last_sequence: i64, last_offset: i64, offset_delta: i64, timestamp: i64) -> None:
+        """Remember a batch that has been appended."""
+        self.adopt_epoch(epoch)
+        batches = self.batches
+        if len(batches) == CACHED_BATCHES_MAX:
+            del batches[0]
+        batches.append(CachedBatch(last_sequence, last_offset, offset_delta, timestamp))
+        self.last_timestamp = timestamp
+
+    def adopt_epoch(self, epoch: i64) -> None:
+        """Forget the batches of another epoch: their sequence numbers mean nothing any more."""
+        if epoch != self.epoch:
+            self.batches = []
+            self.epoch = epoch
