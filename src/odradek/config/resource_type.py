@@ -1,4 +1,4 @@
-"""What can be configured: the kinds of resources in the config APIs and in ConfigRecord, under Kafka's numbers (`ConfigResource.Type`)."""
+"""The numbers of the config APIs: what can be configured, what is done to a setting, where a value comes from."""
 
 from __future__ import annotations
 
@@ -16,3 +16,29 @@ class ResourceType(IntEnum):
     BROKER_LOGGER = 8
     CLIENT_METRICS = 16
     GROUP = 32
+
+
+RESOURCE_TYPES = frozenset(ResourceType)
+
+
+class AlterOperation(IntEnum):
+    """What IncrementalAlterConfigs does with one setting, under Kafka's numbers."""
+
+    SET = 0
+    DELETE = 1
+    APPEND = 2
+    SUBTRACT = 3
+
+
+class ConfigSource(IntEnum):
+    """Where a value comes from, under the numbers of DescribeConfigs."""
+
+    UNKNOWN = 0
+    TOPIC = 1
+    DYNAMIC_BROKER = 2
+    DYNAMIC_DEFAULT_BROKER = 3
+    STATIC_BROKER = 4
+    DEFAULT = 5
+    DYNAMIC_BROKER_LOGGER = 6
+    CLIENT_METRICS = 7
+    GROUP = 8

@@ -80,6 +80,11 @@ class ConfigsDelta:
         """Whether a record touched this resource."""
         return ConfigResource(resource_type, name) in self._changed
 
+    @property
+    def changed_topics(self) -> list[str]:
+        """The topics that a record touched."""
+        return [resource.name for resource in self._changed if resource.type == ResourceType.TOPIC]
+
     def replay_config(self, record: ConfigRecord) -> None:
         """Set or, with a null value, remove one setting."""
         resource = ConfigResource(record.resource_type, record.resource_name)
