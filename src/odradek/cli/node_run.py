@@ -11,13 +11,14 @@ import errno
 import logging
 import socket
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Final
 
 from odradek.base.structured_log import LEVEL_BY_NAME, ROOT_LOGGER_NAME, LogFormat, configure, set_level
 from odradek.broker.ready_report import ReadyReport
 from odradek.cli.port_owner import owner_of
 from odradek.cli.problems import CommandFailed, ExitCode
+from odradek.config.broker_settings_file import start_notices
 from odradek.config.listeners import Endpoint, listeners
 from odradek.config.settings import Settings
 
@@ -51,13 +52,15 @@ def start_logging(options: argparse.Namespace) -> None:
         set_level(name, level)
 
 
-def run_node(settings: Settings, ready: Callable[[ReadyReport], None]) -> int:
-    """Run the node of `settings` until it is stopped; returns the exit code.
+def run_node(settings: Settings, ready: Callable[[ReadyReport], None], *, chosen: Container[str] = ()) -> int:
+    """Run the node of `settings` until it is stopped; returns the exit code. `chosen` are names of settings that nobody asked for.
 
     Raises:
         StartRefused: the node cannot start; the sentence says why.
         CommandFailed: a port is in use.
     """
+    for notice in start_notices(settings, chosen):
+        log.warning(notice)
     refuse_ports_in_use(listeners(settings))
     # The only import here that brings asyncio and the broker with it: whatever is wrong before is said without the wait for them.
     from odradek.broker.main import serve

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from odradek.cli.node_properties import parse_assignments, read_properties_file
 from odradek.cli.node_run import add_log_arguments, print_ready, run_node, start_logging
+from odradek.config.broker_settings_file import load_broker_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     start_logging(options)
     properties = read_properties_file(options.file) | parse_assignments(options.set, option="--set")
-    from odradek.config.broker_settings_file import load_broker_settings
-
     return run_node(load_broker_settings(properties), print_ready)

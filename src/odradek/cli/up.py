@@ -9,8 +9,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from odradek.cli.node_properties import HOST_DEFAULT, PORT_DEFAULT, parse_assignments, read_properties_file, up_properties
+from odradek.broker.formatting import format_if_empty
+from odradek.cli.node_properties import (
+    HOST_DEFAULT,
+    PORT_DEFAULT,
+    SINGLE_NODE_PROPERTIES,
+    parse_assignments,
+    read_properties_file,
+    up_properties,
+)
 from odradek.cli.node_run import add_log_arguments, print_ready, run_node, start_logging
+from odradek.config.broker_settings_file import load_broker_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,16 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     start_logging(options)
-    properties = up_properties(
-        host=options.host,
-        port=options.port,
-        data=options.data,
-        file=read_properties_file(options.config) if options.config is not None else {},
-        assignments=parse_assignments(options.set, option="--set"),
+    file = read_properties_file(options.config) if options.config is not None else {}
+    assignments = parse_assignments(options.set, option="--set")
+    settings = load_broker_settings(
+        up_properties(host=options.host, port=options.port, data=options.data, file=file, assignments=assignments)
     )
-    from odradek.broker.formatting import format_if_empty
-    from odradek.config.broker_settings_file import load_broker_settings
-
-    settings = load_broker_settings(properties)
     format_if_empty(settings)
-    return run_node(settings, print_ready)
+    return run_node(settings, print_ready, chosen=SINGLE_NODE_PROPERTIES.keys() - file.keys() - assignments.keys())
