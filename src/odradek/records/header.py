@@ -253,7 +253,7 @@ def needs_looking_into(
     """Whether the slow path (`records.validation`) has to see this batch before it is appended.
 
     `is_every_record_judged` and `target_codec` (-1: what the producer chose) come from the topic's settings once
-    (`validation.Rules`); `timestamp_latest_ms` is now plus what the topic allows. The maximum timestamp of the header is believed.
+    (`validation.ProduceRules`); `timestamp_latest_ms` is now plus what the topic allows. The maximum timestamp of the header is believed.
     """
     if is_every_record_judged or header.attributes & LOG_APPEND_TIME_FLAG != 0:
         return True

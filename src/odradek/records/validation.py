@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import CorruptRecords
@@ -31,7 +31,7 @@ RECORD_ERRORS_MAX: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class ProduceRules:
     """What a topic asks of batches, worked out of its settings once, because the hot path asks for it with every batch."""
 
     message_bytes_max: int
@@ -46,7 +46,7 @@ class Rules:
     is_every_record_judged: bool
 
     @classmethod
-    def of(cls, configuration: LogConfiguration) -> Rules:
+    def of(cls, configuration: LogConfiguration) -> ProduceRules:
         """The rules of a topic with this configuration."""
         is_log_append_time = configuration.message_timestamp_type is TimestampType.LOG_APPEND_TIME
         target_codec, target_level = _target(configuration)
@@ -79,8 +79,7 @@ def _target(configuration: LogConfiguration) -> tuple[int, int | None]:
     return codec, level_by_codec.get(codec)
 
 
-@dataclass(frozen=True, slots=True)
-class RecordError:
+class RecordError(NamedTuple):
     """Why one record of a batch was refused; `index` counts from 0 within the batch."""
 
     index: int
@@ -89,10 +88,10 @@ class RecordError:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a batch. `batch` None: it stays as it is. With an error, `message` and `record_errors` are for the producer."""
+    """What becomes of a batch. `replacement` None: the batch stays as it is. With an error, `message` and `record_errors` are for the producer."""
 
     error_code: ErrorCode = ErrorCode.NONE
-    batch: bytes | None = None
+    replacement: bytes | None = None
     message: str | None = None
     record_errors: Sequence[RecordError] = ()
 
@@ -100,7 +99,7 @@ class Verdict:
 ACCEPTED_AS_IT_IS: Final = Verdict()
 
 
-def validate_batch(batch: bytes, rules: Rules, now_ms: int) -> Verdict:
+def validate_batch(batch: bytes, rules: ProduceRules, now_ms: int) -> Verdict:
     """Judge every record of one batch that `check_batch` has accepted, and make it what the topic wants."""
     header = parse_header(batch, 0)
     try:
@@ -117,7 +116,7 @@ def validate_batch(batch: bytes, rules: Rules, now_ms: int) -> Verdict:
     return _as_wanted(batch, header, body, records, rules)
 
 
-def _judged(records: Sequence[Record], header: BatchHeader, rules: Rules, now_ms: int) -> Verdict | None:
+def _judged(records: Sequence[Record], header: BatchHeader, rules: ProduceRules, now_ms: int) -> Verdict | None:
     reason_of_timestamp = _timestamp_judge(header, rules, now_ms)
     record_errors: list[RecordError] = []
     has_wrong_timestamp = False
@@ -139,7 +138,7 @@ def _judged(records: Sequence[Record], header: BatchHeader, rules: Rules, now_ms
     return Verdict(code, message=message, record_errors=tuple(record_errors))
 
 
-def _timestamp_judge(header: BatchHeader, rules: Rules, now_ms: int) -> Callable[[int], str]:
+def _timestamp_judge(header: BatchHeader, rules: ProduceRules, now_ms: int) -> Callable[[int], str]:
     """A function from a record's timestamp to the reason why it is refused, empty if it is not."""
     append_time_reason = "a producer must not set the timestamp type to LogAppendTime" if header.is_log_append_time() else ""
     earliest_ms = now_ms - rules.timestamp_before_max_ms
@@ -156,7 +155,7 @@ def _timestamp_judge(header: BatchHeader, rules: Rules, now_ms: int) -> Callable
     return reason
 
 
-def _as_wanted(batch: bytes, header: BatchHeader, body: bytes, records: Sequence[Record], rules: Rules) -> Verdict:
+def _as_wanted(batch: bytes, header: BatchHeader, body: bytes, records: Sequence[Record], rules: ProduceRules) -> Verdict:
     codec = Codec(header.codec() if rules.target_codec == KEEPS_CODEC else rules.target_codec)
     is_converted = codec != header.codec()
     max_timestamp = header.max_timestamp if rules.is_log_append_time else max(record.timestamp for record in records)
@@ -172,13 +171,13 @@ def _as_wanted(batch: bytes, header: BatchHeader, body: bytes, records: Sequence
         return ACCEPTED_AS_IT_IS
     buffer = bytearray(batch)
     restamp_timestamps(buffer, 0, header.size, max_timestamp, False)
-    return Verdict(batch=bytes(buffer))
+    return Verdict(replacement=bytes(buffer))
 
 
-def _within_size(batch: bytes, rules: Rules) -> Verdict:
+def _within_size(batch: bytes, rules: ProduceRules) -> Verdict:
     if len(batch) > rules.message_bytes_max:
         return Verdict(ErrorCode.MESSAGE_TOO_LARGE)
-    return Verdict(batch=batch)
+    return Verdict(replacement=batch)
 
 
 def _recompressed(header: BatchHeader, body: bytes, max_timestamp: int, codec: Codec, level: int | None) -> bytes:
