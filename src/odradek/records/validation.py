@@ -80,15 +80,15 @@ def _target(configuration: LogConfiguration) -> tuple[int, int | None]:
 
 
 class RecordError(NamedTuple):
-    """Why one record of a batch was refused; `index` counts from 0 within the batch."""
+    """Why one record of a batch was refused; `batch_index` counts from 0 within the batch."""
 
-    index: int
+    batch_index: int
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a batch. `replacement` None: the batch stays as it is. With an error, `message` and `record_errors` are for the producer."""
+    """What becomes of a batch: with `replacement` None it stays as it is. `message` and `record_errors` are for the producer."""
 
     error_code: ErrorCode = ErrorCode.NONE
     replacement: bytes | None = None
@@ -134,7 +134,9 @@ def _judged(records: Sequence[Record], header: BatchHeader, rules: ProduceRules,
         return None
     # Kafka answers with the timestamp's code as soon as one record has a wrong one, whatever else is wrong.
     code = ErrorCode.INVALID_TIMESTAMP if has_wrong_timestamp else ErrorCode.INVALID_RECORD
-    message = f"{len(record_errors)} of {len(records)} records were refused; record {record_errors[0].index}: {record_errors[0].message}"
+    message = (
+        f"{len(record_errors)} of {len(records)} records were refused; record {record_errors[0].batch_index}: {record_errors[0].message}"
+    )
     return Verdict(code, message=message, record_errors=tuple(record_errors))
 
 
