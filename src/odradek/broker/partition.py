@@ -10,18 +10,18 @@ the high watermark, nor that above the log end offset (the log holds these two).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, final
 
 from odradek.base.error_codes import ErrorCode
 from odradek.base.identifiers import NO_LEADER_EPOCH, TopicPartition, Uuid
 from odradek.broker.purgatory import Purgatory
+from odradek.config.log_configuration import LogConfiguration
 from odradek.metadata.partition_registration import NO_LEADER, PartitionRegistration
+from odradek.records.validation import ProduceRules
 from odradek.replication.high_watermark import effective_min_in_sync, next_high_watermark
 
 if TYPE_CHECKING:
     from odradek.storage.log import Log
-
-NO_EPOCH_END: Final = (-1, -1)
 
 
 @final
@@ -31,12 +31,14 @@ class Partition:
     __slots__ = (
         "_purgatory",
         "index",
+        "is_internal",
         "is_leader",
         "leader_epoch",
         "leader_epoch_start_offset",
         "leader_id",
         "log",
         "node_id",
+        "produce_rules",
         "registration",
         "topic",
         "topic_id",
@@ -54,7 +56,14 @@ class Partition:
         self.leader_epoch_start_offset = -1
         self.is_leader = False
         self.registration: PartitionRegistration | None = None
+        self.is_internal = topic in INTERNAL_TOPICS
+        self.produce_rules = ProduceRules.of(log.configuration)
         self._purgatory = purgatory
+
+    def configure(self, configuration: LogConfiguration) -> None:
+        """The topic's settings are now these."""
+        self.log.configuration = configuration
+        self.produce_rules = ProduceRules.of(configuration)
 
     def __repr__(self) -> str:
         return f"Partition({self.topic}-{self.index}, leader={self.leader_id}, epoch={self.leader_epoch})"
@@ -66,7 +75,11 @@ class Partition:
     # Roles
 
     def apply(self, registration: PartitionRegistration) -> None:
-        """Take over what the cluster has agreed on: lead or follow in `registration.leader_epoch`."""
+        """Take over what the cluster has agreed on: lead or follow in `registration.leader_epoch`.
+
+        Raises:
+            StorageFailure: the new epoch could not be noted; the log is offline, and so is the partition.
+        """
         assert registration.leader_epoch >= self.leader_epoch, "the leader epoch of a partition never goes back"
         is_new_epoch = registration.leader_epoch > self.leader_epoch
         self.registration = registration
@@ -79,7 +92,7 @@ class Partition:
             # Even a re-elected leader opens its epoch in the log: a follower that holds the tail of the old reign can only find
             # where to truncate if the two have different numbers (KIP-101).
             self.leader_epoch_start_offset = self.log.log_end_offset
-            self.log.assign_leader_epoch(self.leader_epoch, self.log.log_end_offset)
+            self.log.note_leader_epoch(self.leader_epoch, self.log.log_end_offset)
         if self.is_leader:
             self.advance_high_watermark()
         # Who waits here may wait for the wrong leader now, or in the wrong epoch.
@@ -151,5 +164,4 @@ class Partition:
 
     def end_of_epoch(self, leader_epoch: int) -> tuple[int, int]:
         """The largest epoch not above `leader_epoch` that the log has, and the offset behind its last record; -1, -1 if none (KIP-320)."""
-        end = self.log.end_offset_for_epoch(leader_epoch)
-        return NO_EPOCH_END if end is None else end
+        return self.log.leader_epochs.end_offset_for(leader_epoch, self.log.log_end_offset)
