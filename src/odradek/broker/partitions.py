@@ -20,6 +20,7 @@ from odradek.base.identifiers import TopicPartition, Uuid
 from odradek.broker.partition import Partition
 from odradek.broker.purgatory import Purgatory
 from odradek.config.log_configuration import LogConfiguration
+from odradek.config.resource_type import CLUSTER_DEFAULT, ResourceType
 from odradek.metadata.delta import MetadataDelta
 from odradek.metadata.image import MetadataImage
 from odradek.metadata.partition_registration import PartitionRegistration
@@ -94,7 +95,11 @@ class PartitionRegistry:
                 self._drop(topic_image.name, index)
         for topic in delta.topics.changed_topics.values():
             self._update_topic(topic, image)
-        self.configure_topics(delta.configs.changed_topics, image)
+        changed = delta.configs.changed
+        if any(resource.type == ResourceType.BROKER and resource.name in (CLUSTER_DEFAULT, str(self._node_id)) for resource in changed):
+            self.configure_all(image)
+        else:
+            self.configure_topics((resource.name for resource in changed if resource.type == ResourceType.TOPIC), image)
 
     def configure_topics(self, topics: Iterable[str], image: MetadataImage) -> None:
         """The settings of `topics` changed: give their logs the new ones."""
@@ -106,7 +111,7 @@ class PartitionRegistry:
             for index in topic_image.partitions:
                 partition = self._by_name.get((topic, index))
                 if partition is not None:
-                    partition.log.configuration = configuration
+                    partition.configure(configuration)
 
     def configure_all(self, image: MetadataImage) -> None:
         """A setting of the node changed that topics inherit."""
@@ -152,7 +157,11 @@ class PartitionRegistry:
 
     def _apply(self, partition: Partition, registration: PartitionRegistration) -> None:
         was_leader, epoch_before = partition.is_leader, partition.leader_epoch
-        partition.apply(registration)
+        try:
+            partition.apply(registration)
+        except StorageFailure as error:
+            log.error("partition is offline", extra={"partition": str(partition.topic_partition), "reason": str(error)})
+            return
         if partition.is_leader != was_leader or partition.leader_epoch != epoch_before:
             log.info(
                 "became leader" if partition.is_leader else "became follower",
