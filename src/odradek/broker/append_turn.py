@@ -28,6 +28,7 @@ from odradek.net.output import HeldResponse
 from odradek.net.turn import Turn
 from odradek.protocol import apis
 from odradek.protocol.messages.produce import ProduceResponse
+from odradek.storage.flush_work import FlushWork
 
 log = logging.getLogger("odradek.broker.append_turn")
 
@@ -124,19 +125,19 @@ class AppendTurn:
             partition.after_append()
             if partition.high_watermark < partition.log.log_end_offset:
                 waiting.add(partition)
-            if partition.log.is_flush_due:
+            if partition.log.unflushed_messages >= partition.log.configuration.flush_messages:
                 to_flush.add(partition)
         if failed or waiting or to_flush:
             self._reconsider(answers, failed, waiting, to_flush)
 
-    def _reconsider(
-        self, answers: list[QueuedAnswer], failed: set[Partition], waiting: set[Partition], to_flush: set[Partition]
-    ) -> None:
+    def _reconsider(self, answers: list[QueuedAnswer], failed: set[Partition], waiting: set[Partition], to_flush: set[Partition]) -> None:
         """Take back the answers that cannot leave as they are."""
         await_flush: list[tuple[QueuedAnswer, HeldResponse]] = []
         for answer in answers:
             parts = answer.frame.parts
-            failed_parts = {n: ErrorCode.KAFKA_STORAGE_ERROR for n, part in enumerate(parts) if part.error_code == 0 and part.partition in failed}
+            failed_parts = {
+                n: ErrorCode.KAFKA_STORAGE_ERROR for n, part in enumerate(parts) if part.error_code == 0 and part.partition in failed
+            }
             if failed_parts:
                 held = answer.take_back()
                 answer.response = answer.with_errors(failed_parts)
@@ -160,43 +161,53 @@ class AppendTurn:
 
     def _flush(self, partitions: set[Partition], answers: list[tuple[QueuedAnswer, HeldResponse]]) -> None:
         """Sync the logs in the pool, all in one go, and let the answers leave when it is done."""
-        jobs = [(partition, partition.log.begin_flush()) for partition in partitions]
+        works = []
+        for partition in partitions:
+            work = partition.log.begin_flush()
+            if work is not None:
+                works.append((partition, work))
+        future = self._loop.run_in_executor(self._pool, _sync_all, works)
 
-        def sync() -> dict[Partition, StorageFailure | None]:
-            outcomes: dict[Partition, StorageFailure | None] = {}
-            for partition, job in jobs:
-                try:
-                    job.sync()
-                    outcomes[partition] = None
-                except StorageFailure as error:
-                    outcomes[partition] = error
-            return outcomes
-
-        future = self._loop.run_in_executor(self._pool, sync)
-
-        def done(finished: asyncio.Future[dict[Partition, StorageFailure | None]]) -> None:
+        def done(finished: asyncio.Future[dict[Partition, OSError]]) -> None:
             if not finished.cancelled():
-                self._flushed({partition for partition, error in finished.result().items() if error is not None}, jobs, answers)
+                self._flushed(works, finished.result(), answers)
 
         future.add_done_callback(done)
 
     def _flushed(
-        self, failed: set[Partition], jobs: list[tuple[Partition, object]], answers: list[tuple[QueuedAnswer, HeldResponse]]
+        self,
+        works: list[tuple[Partition, FlushWork]],
+        error_by_partition: dict[Partition, OSError],
+        answers: list[tuple[QueuedAnswer, HeldResponse]],
     ) -> None:
-        for partition, job in jobs:
-            if partition in failed:
-                log.error("flush failed", extra={"partition": str(partition.topic_partition)})
+        for partition, work in works:
+            error = error_by_partition.get(partition)
+            if error is None:
+                partition.log.end_flush(work)
             else:
-                partition.log.finish_flush(job)
+                reason = partition.log.write_failed(error)
+                log.error("flush failed", extra={"partition": str(partition.topic_partition), "reason": str(reason)})
         for answer, held in answers:
-            parts = answer.frame.parts
-            failed_parts = {n: ErrorCode.KAFKA_STORAGE_ERROR for n, part in enumerate(parts) if part.partition in failed}
+            failed_parts = {
+                n: ErrorCode.KAFKA_STORAGE_ERROR for n, part in enumerate(answer.frame.parts) if part.partition in error_by_partition
+            }
             if failed_parts:
                 held.fulfil([answer.with_errors(failed_parts)])
             elif answer.frame.acks == ACKS_ALL:
                 self._park(answer, held)
             else:
                 held.fulfil([answer.response])
+
+
+def _sync_all(works: list[tuple[Partition, FlushWork]]) -> dict[Partition, OSError]:
+    """Wait for the disk, in a thread of the pool; the errors by partition."""
+    errors: dict[Partition, OSError] = {}
+    for partition, work in works:
+        try:
+            work.run()
+        except OSError as error:
+            errors[partition] = error
+    return errors
 
 
 class DelayedProduce:
