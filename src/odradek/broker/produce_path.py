@@ -18,6 +18,7 @@ from mypy_extensions import i16, i32, i64
 
 from odradek.base.errors import ProtocolViolation, StorageFailure
 from odradek.records.header import ACCEPTED, BatchHeader, check_batch, needs_looking_into, parse_header
+from odradek.storage.log_tail import StagedAppend
 
 FLEXIBLE_VERSION_MIN: Final[i64] = 9
 LOG_START_OFFSET_VERSION_MIN: Final[i64] = 5
@@ -333,7 +334,7 @@ class ProducePath:
                 batch = replaced
                 start = 0
                 header = parse_header(batch, 0)
-        staged = log.stage(batch, start, header, partition.leader_epoch, now_ms)
+        staged: StagedAppend = log.tail.stage(batch, start, header, partition.leader_epoch, now_ms)
         part.error_code = staged.error_code
         part.log_start_offset = staged.log_start_offset
         if staged.error_code == ACCEPTED:
