@@ -13,7 +13,6 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition  # type:
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete  # type: ignore[import-untyped]
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaError, for_code  # type: ignore[import-untyped]
-
 from tests.conformance.clients.client import (
     OPERATION_SECONDS_MAX,
     PLAIN_WRITING,
@@ -145,9 +144,7 @@ class Aiokafka:
         finally:
             await producer.stop()
 
-    async def _read(
-        self, topic: str, partition: int, start: Start, count: int, when_positioned: Callable[[], None]
-    ) -> list[ReadMessage]:
+    async def _read(self, topic: str, partition: int, start: Start, count: int, when_positioned: Callable[[], None]) -> list[ReadMessage]:
         consumer = self._consumer()
         place = TopicPartition(topic, partition)
         await consumer.start()

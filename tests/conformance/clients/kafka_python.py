@@ -1,12 +1,12 @@
 """kafka-python 3: a pure Python client that speaks the newest versions."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition  # type: ignore[import-untyped]
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic  # type: ignore[import-untyped]
 from kafka.errors import KafkaError, for_code  # type: ignore[import-untyped]
-
 from tests.conformance.clients.client import (
     OPERATION_SECONDS_MAX,
     PLAIN_WRITING,
@@ -67,7 +67,13 @@ class KafkaPython:
         return str(described["topic"][topic][name]["value"])
 
     def alter_topic_setting(self, topic: str, name: str, value: str) -> None:
-        self._asked(lambda: self._admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {name: value})]))
+        answers: dict[str, dict[str, str]] = {}
+        change = ConfigResource(ConfigResourceType.TOPIC, topic, {name: value})
+        self._asked(lambda: answers.update(self._admin.alter_configs([change])))
+        # A refusal is not raised here but told, as "[Error 40] NameOfTheError: sentence".
+        found = re.match(r"\[Error \d+\] (\w+): (.*)", answers["topic"][topic])
+        if found:
+            raise Refused(found.group(1), found.group(2))
 
     def delete_records(self, topic: str, partition: int, before_offset: int) -> None:
         self._asked(lambda: self._admin.delete_records({TopicPartition(topic, partition): before_offset}))
@@ -96,7 +102,7 @@ class KafkaPython:
             ]
             for future in sent:
                 future.get(timeout=OPERATION_SECONDS_MAX)
-        except (KafkaError, AssertionError) as failure:
+        except (KafkaError, ValueError) as failure:
             raise _refused(failure) from failure
         finally:
             producer.close(timeout=OPERATION_SECONDS_MAX)

@@ -1,22 +1,15 @@
 """librdkafka, through confluent-kafka: the client under most languages' clients."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
 from confluent_kafka import Message as DeliveredMessage
-from confluent_kafka.admin import (
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    NewPartitions,
-    NewTopic,
-    ResourceType,
-)
-
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 from tests.conformance.clients.client import (
     OPERATION_SECONDS_MAX,
     PLAIN_WRITING,
@@ -36,6 +29,7 @@ from tests.conformance.clients.client import (
     nothing_to_do,
 )
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -68,12 +62,12 @@ class Librdkafka:
         return set(self._admin.list_topics(timeout=OPERATION_SECONDS_MAX).topics)
 
     def topic_setting(self, topic: str, name: str) -> str:
-        entries = _only(self._admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]))
+        entries = _only(self._admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, topic)]))
         return str(entries[name].value)
 
     def alter_topic_setting(self, topic: str, name: str, value: str) -> None:
         change = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-        _only(self._admin.incremental_alter_configs([ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[change])]))
+        _only(self._admin.incremental_alter_configs([ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[change])]))
 
     def delete_records(self, topic: str, partition: int, before_offset: int) -> None:
         _only(self._admin.delete_records([TopicPartition(topic, partition, before_offset)]))
@@ -155,6 +149,8 @@ class Librdkafka:
                 "auto.offset.reset": "error",
                 "allow.auto.create.topics": False,
                 "fetch.message.max.bytes": 20_000_000,
+                # A consumer closes only when its last fetch has been answered.
+                "fetch.wait.max.ms": 100,
             }
         )
 
@@ -190,7 +186,7 @@ class Librdkafka:
 def _read_message(polled: DeliveredMessage) -> ReadMessage:
     offset = polled.offset()
     assert offset is not None
-    headers = tuple((name, None if value is None else _as_bytes(value)) for name, value in polled.headers() or ())
+    headers = _headers(polled)
     key, value = polled.key(), polled.value()
     return ReadMessage(
         offset=offset,
@@ -201,11 +197,17 @@ def _read_message(polled: DeliveredMessage) -> ReadMessage:
     )
 
 
+def _headers(polled: DeliveredMessage) -> tuple[tuple[str, bytes | None], ...]:
+    pairs = polled.headers() or []
+    assert isinstance(pairs, list), "librdkafka gives headers in their order"
+    return tuple((str(name), None if value is None else _as_bytes(value)) for name, value in pairs)
+
+
 def _as_bytes(value: str | bytes) -> bytes:
     return value.encode() if isinstance(value, str) else value
 
 
-def _only(futures: dict[object, Future[T]]) -> T:
+def _only(futures: Mapping[K, Future[T]]) -> T:
     (future,) = futures.values()
     try:
         return future.result(timeout=OPERATION_SECONDS_MAX)

@@ -10,7 +10,7 @@
 const readline = require('readline')
 const { CompressionCodecs, CompressionTypes, ConfigResourceTypes, Kafka, logLevel } = require('kafkajs')
 const SnappyCodec = require('kafkajs-snappy')
-const lz4 = require('lz4js')
+const lz4 = require('lz4')
 const { ZstdCodec } = require('zstd-codec')
 
 const OPERATION_MS_MAX = 30000
@@ -27,8 +27,8 @@ const toText = bytes => (bytes === null || bytes === undefined ? null : Buffer.f
 function registerCodecs(zstd) {
   CompressionCodecs[CompressionTypes.Snappy] = SnappyCodec
   CompressionCodecs[CompressionTypes.LZ4] = () => ({
-    compress: async encoder => Buffer.from(lz4.compress(encoder.buffer)),
-    decompress: async buffer => Buffer.from(lz4.decompress(buffer)),
+    compress: async encoder => lz4.encode(encoder.buffer),
+    decompress: async buffer => lz4.decode(buffer),
   })
   CompressionCodecs[CompressionTypes.ZSTD] = () => ({
     compress: async encoder => Buffer.from(zstd.compress(encoder.buffer)),
@@ -62,10 +62,12 @@ function pairsOf(headers) {
 const operations = {
   async create_topic({ topic, partition_count, replication_factor, settings }) {
     const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }))
-    await admin.createTopics({
+    const isCreated = await admin.createTopics({
       topics: [{ topic, numPartitions: partition_count, replicationFactor: replication_factor, configEntries }],
       waitForLeaders: false,
     })
+    // kafkajs swallows this one refusal and answers false.
+    if (!isCreated) throw Object.assign(new Error(`topic ${topic} exists`), { type: 'TOPIC_ALREADY_EXISTS' })
   },
   async grow_topic({ topic, partition_count }) {
     await admin.createPartitions({ topicPartitions: [{ topic, count: partition_count }] })
