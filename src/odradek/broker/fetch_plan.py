@@ -241,7 +241,7 @@ def read_one(
         result.size = found.size
         result.records = FileRange(found.file, found.position, found.size)
         if result.aborted is not None:
-            result.aborted = log.aborted_transactions(offset, upper_bound)
+            result.aborted = [(it.producer_id, it.first_offset) for it in log.aborted_transactions(offset, found.next_offset)]
     return result
 
 

@@ -56,7 +56,7 @@ class Partition:
         self.leader_epoch_start_offset = -1
         self.is_leader = False
         self.registration: PartitionRegistration | None = None
-        self.is_internal = topic in INTERNAL_TOPICS
+        self.is_internal = is_internal_topic(topic)
         self.produce_rules = ProduceRules.of(log.configuration)
         self._purgatory = purgatory
 
