@@ -16,6 +16,7 @@ from odradek.base.error_codes import ErrorCode
 from odradek.base.identifiers import NO_LEADER_EPOCH, TopicPartition, Uuid
 from odradek.broker.purgatory import Purgatory
 from odradek.config.log_configuration import LogConfiguration
+from odradek.controller.topic_names import is_internal_topic
 from odradek.metadata.partition_registration import NO_LEADER, PartitionRegistration
 from odradek.records.validation import ProduceRules
 from odradek.replication.high_watermark import effective_min_in_sync, next_high_watermark
