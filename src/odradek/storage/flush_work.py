@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from odradek.base.errors import StorageFailure
 from odradek.storage.filesystem import File, FileSystem
 
 
@@ -26,8 +27,14 @@ class FlushWork:
         """Wait for the disk.
 
         Raises:
-            OSError: the disk failed; nothing may be assumed of what was written since the last flush.
+            StorageFailure: the disk failed; nothing may be assumed of what was written since the last flush (`Log.flush_failed`).
         """
+        try:
+            self._sync()
+        except OSError as error:
+            raise StorageFailure(f"a log could not be made durable: {error}") from error
+
+    def _sync(self) -> None:
         for file in self.files:
             file.fsync()
         for path in self.snapshot_paths:

@@ -197,7 +197,7 @@ class Log:
             write_partition_metadata(self.place.filesystem, self.directory, topic_id)
             self.topic_id = topic_id
 
-    def stage(self, frame: bytes, start: int, header: BatchHeader, *, leader_epoch: int, now_ms: int) -> StagedAppend:
+    def stage(self, frame: bytes, start: int, header: BatchHeader, leader_epoch: int, now_ms: int) -> StagedAppend:
         """Take the judged batch at `start` of `frame` for the next write; see `LogTail.stage`.
 
         Raises:
@@ -416,13 +416,19 @@ class Log:
             return
         try:
             work.run()
-        except OSError as error:
-            raise self.write_failed(error) from error
+        except StorageFailure:
+            self.flush_failed()
+            raise
         self.end_flush(work)
 
+    def flush_failed(self) -> None:
+        """`FlushWork.run` has failed: nobody knows what of the unflushed is on the disk, so the log takes nothing more."""
+        self.write_failed(OSError("the disk refused to make the log durable"))
+
     @property
-    def unflushed_messages(self) -> int:
-        return self.log_end_offset - self.recovery_point
+    def is_flush_due(self) -> bool:
+        """Whether `flush.messages` asks for a flush before anybody is told of the last append."""
+        return self.log_end_offset - self.recovery_point >= self._configuration.flush_messages
 
     @property
     def has_unflushed_segments(self) -> bool:

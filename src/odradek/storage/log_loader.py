@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from odradek.base.errors import CorruptRecords
 from odradek.base.identifiers import Uuid
 from odradek.config.log_configuration import LogConfiguration
 from odradek.storage.errors import CorruptIndex
@@ -108,11 +109,9 @@ class _Loading:
             self._incomplete.add(base_offset)
 
     def repair_broken_segments(self) -> None:
-        """Scan only the segments whose indexes are missing or cannot be right."""
+        """Scan only the segments whose indexes are missing, and the last one if its end cannot be read."""
         for segment in self._segments:
-            if segment.base_offset in self._incomplete or (
-                segment is self._segments.active and segment.size and not _has_good_indexes(segment)
-            ):
+            if segment.base_offset in self._incomplete or (segment is self._segments.active and not _has_readable_end(segment)):
                 self._recover_from(segment)
 
     def recover(self, recovery_point: int) -> None:
@@ -129,7 +128,7 @@ class _Loading:
     def finish(self, *, topic_id: Uuid | None, recovery_point: int, log_start_offset: int, was_clean: bool) -> LoadedLog:
         """Agree on the offsets, and bring the producers up to the end."""
         segments = self._segments
-        log_end_offset = segments.active.next_offset() if len(segments) else log_start_offset
+        log_end_offset = segments.active.last_boundary()[0] if len(segments) else log_start_offset
         if log_end_offset < log_start_offset:
             # Files are missing: nothing that is left lies behind the log start.
             self._remove(list(segments))
@@ -193,12 +192,14 @@ class _Loading:
                 self._place.delete_later(snapshot, self._configuration)
 
 
-def _has_good_indexes(segment: Segment) -> bool:
+def _has_readable_end(segment: Segment) -> bool:
+    if not segment.size:
+        return True
     try:
         segment.check_indexes()
-    except CorruptIndex:
+        return segment.last_boundary()[1] == segment.size
+    except (CorruptIndex, CorruptRecords):
         return False
-    return True
 
 
 def _agreed_topic_id(place: LogPlace, topic_id: Uuid | None) -> Uuid | None:
@@ -260,4 +261,4 @@ def _end_offset(place: LogPlace, base_offset: int, name: str) -> int:
     path = f"{place.directory}/{name}"
     segment = Segment(place.open_files, place.directory, base_offset, place.filesystem.size(path), created_ms=0, jitter_ms=0, is_new=True)
     segment.log.path = path
-    return segment.next_offset()
+    return segment.last_boundary()[0]

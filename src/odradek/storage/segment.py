@@ -172,7 +172,7 @@ class Segment:
             return LogSlice(EMPTY_FILE, 0, 0, offset)
         if available <= bytes_max:
             return LogSlice(file, start, available, upper_offset)
-        end, next_offset = self._last_boundary(start, start + bytes_max, upper)
+        end, next_offset = self._boundary_at_most(start, start + bytes_max, upper)
         if end == start and at_least_one:
             end, next_offset = self._first_boundary(start)
         if end == start:
@@ -191,14 +191,18 @@ class Segment:
                 return batch.position
         return None
 
-    def next_offset(self) -> int:
-        """The offset behind the last batch, the base offset in an empty segment."""
+    def last_boundary(self) -> tuple[int, int]:
+        """The offset and the position behind the last whole batch: the base offset and 0 in an empty segment.
+
+        Raises:
+            CorruptRecords: what stands there cannot be a batch.
+        """
         if not self.size:
-            return self.base_offset
-        next_offset = self.base_offset
+            return self.base_offset, 0
+        next_offset, position = self.base_offset, 0
         for batch in self._batches_from(self._indexed_position(self.offset_index.last_entry()[0])):
-            next_offset = int(batch.header.next_offset())
-        return next_offset
+            next_offset, position = int(batch.header.next_offset()), batch.end
+        return next_offset, position
 
     def find_timestamp(self, timestamp: int, first_offset: int) -> TimestampAt | None:
         """The first record from `first_offset` on that is not earlier than `timestamp`."""
@@ -328,7 +332,7 @@ class Segment:
         position = self.offset_index.position_for(offset)
         return position if 0 <= position < self.size else 0
 
-    def _last_boundary(self, start: int, limit: int, upper: tuple[int, int]) -> tuple[int, int]:
+    def _boundary_at_most(self, start: int, limit: int, upper: tuple[int, int]) -> tuple[int, int]:
         """The last end of a batch that is not above `limit`, and the offset there; `start` itself if the first is too large."""
         known = self.offset_index.position_at_most(limit)
         for batch in self._batches_from(known if start < known <= limit else start):

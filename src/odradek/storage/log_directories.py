@@ -1,0 +1,324 @@
+"""All logs of one node, over all of its log directories (`LogManager.scala`).
+
+New logs go to the directory with the fewest. A directory whose disk fails goes offline with all its logs; the others serve on. The
+cadence of checkpoints, flushes and removals is the driver's: it calls the `checkpoint_…` methods, `logs_to_flush` and
+`deletions.remove_due` when their time has come.
+
+Invariants: a partition has at most one live log; a directory is marked clean only after every log in it has been closed and made durable.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from odradek.base.clock import Clock
+from odradek.base.errors import StartRefused, StorageFailure
+from odradek.base.identifiers import TopicPartition, Uuid, random_uuid
+from odradek.config.log_configuration import LogConfiguration
+from odradek.storage.clean_shutdown import NO_BROKER_EPOCH
+from odradek.storage.delayed_deletions import DelayedDeletions
+from odradek.storage.directory_identity import check_identities
+from odradek.storage.file_names import DELETE_DIRECTORY_SUFFIX, STRAY_DIRECTORY_SUFFIX, leaving_directory_name, log_directory_name
+from odradek.storage.filesystem import FileSystem
+from odradek.storage.log import Log
+from odradek.storage.log_directory import LogDirectory
+from odradek.storage.log_place import LogPlace
+from odradek.storage.meta_properties import write_meta_properties
+from odradek.storage.open_files import OPEN_FILES_MAX, OpenFiles
+from odradek.storage.producer_states import PRODUCER_ID_EXPIRATION_MS_DEFAULT
+
+log = logging.getLogger("odradek.storage.log_directories")
+
+
+Value = TypeVar("Value")
+
+
+class LogDirectories:
+    """The log directories of a node and every log in them."""
+
+    __slots__ = (
+        "_clock",
+        "_dice",
+        "_directory_of",
+        "_filesystem",
+        "_is_in_use",
+        "_logs",
+        "_open_files",
+        "cluster_id",
+        "deletions",
+        "directories",
+        "producer_id_expiration_ms",
+    )
+
+    def __init__(
+        self,
+        filesystem: FileSystem,
+        directories: Sequence[LogDirectory],
+        clock: Clock,
+        dice: random.Random,
+        *,
+        cluster_id: str,
+        open_files_max: int,
+    ) -> None:
+        self._filesystem = filesystem
+        self._clock = clock
+        self._dice = dice
+        self._open_files = OpenFiles(filesystem, open_files_max)
+        self._logs: dict[TopicPartition, Log] = {}
+        self._directory_of: dict[TopicPartition, LogDirectory] = {}
+        self._is_in_use = False
+        self.cluster_id = cluster_id
+        self.directories = list(directories)
+        self.deletions = DelayedDeletions(filesystem)
+        self.producer_id_expiration_ms = PRODUCER_ID_EXPIRATION_MS_DEFAULT
+
+    @classmethod
+    def open(
+        cls,
+        filesystem: FileSystem,
+        paths: Sequence[str],
+        clock: Clock,
+        dice: random.Random,
+        *,
+        node_id: int,
+        cluster_id: str | None = None,
+        open_files_max: int = OPEN_FILES_MAX,
+    ) -> LogDirectories:
+        """Lock the directories and make sure that they are this node's. No log is opened yet.
+
+        Raises:
+            StartRefused: one is not formatted, belongs to another cluster or node, is in use, or none can be read.
+        """
+        opened: list[LogDirectory] = []
+        failures: list[str] = []
+        try:
+            for path in paths:
+                try:
+                    opened.append(LogDirectory.open(filesystem, path))
+                except OSError as error:
+                    log.error("log directory is offline", extra={"directory": path, "reason": str(error)})
+                    failures.append(f"{path}: {error.strerror or error}")
+            if not opened:
+                raise StartRefused(f"no log directory can be used ({'; '.join(failures)})")
+            found_cluster_id = check_identities(opened, node_id=node_id, cluster_id=cluster_id)
+        except BaseException:
+            for directory in opened:
+                directory.release()
+            raise
+        for directory in opened:
+            if directory.meta.directory_id is None:
+                directory.meta = replace(directory.meta, directory_id=random_uuid(dice))
+                write_meta_properties(filesystem, directory.path, directory.meta, clock.now_ms())
+        return cls(filesystem, opened, clock, dice, cluster_id=found_cluster_id, open_files_max=open_files_max)
+
+    @property
+    def previous_broker_epoch(self) -> int:
+        """The broker epoch of the last stop if every directory was left clean and in the same one, else -1."""
+        epochs = {directory.previous_broker_epoch if directory.was_clean else NO_BROKER_EPOCH for directory in self.directories}
+        return epochs.pop() if len(epochs) == 1 else NO_BROKER_EPOCH
+
+    def was_clean(self, path: str) -> bool:
+        """Whether the directory at `path` was left in good order; the quorum's log lies in one, too."""
+        return any(directory.was_clean for directory in self.directories if directory.path == path)
+
+    def take_into_use(self) -> None:
+        """Before any log is opened, the quorum's too: from now on a stop without `close` is a crash."""
+        if not self._is_in_use:
+            self._is_in_use = True
+            for directory in self.directories:
+                directory.take_into_use()
+
+    def open_existing(self, configuration_of: Callable[[str], LogConfiguration]) -> None:
+        """Open every log that is there, with the settings of its topic; what waits for its removal goes on waiting.
+
+        Raises:
+            StartRefused: two directories hold the same partition.
+        """
+        self.take_into_use()
+        for directory in self.directories:
+            try:
+                self._open_logs_in(directory, configuration_of)
+            except OSError as error:
+                self._fail(directory, error)
+
+    def get(self, partition: TopicPartition) -> Log | None:
+        return self._logs.get(partition)
+
+    def __iter__(self) -> Iterator[Log]:
+        return iter(list(self._logs.values()))
+
+    def __len__(self) -> int:
+        return len(self._logs)
+
+    def directory_of(self, partition: TopicPartition) -> LogDirectory | None:
+        return self._directory_of.get(partition)
+
+    def logs_in(self, directory: LogDirectory) -> list[Log]:
+        return [self._logs[partition] for partition, holder in self._directory_of.items() if holder is directory]
+
+    def create(self, partition: TopicPartition, topic_id: Uuid, configuration: LogConfiguration, cordoned: Iterable[str] = ()) -> Log:
+        """A new, empty log, in the directory with the fewest; those whose paths are `cordoned` are avoided.
+
+        Raises:
+            StorageFailure: no directory is left, or the disk refused.
+        """
+        assert partition not in self._logs, f"there is a log of {partition} already"
+        self.take_into_use()
+        directory = self._roomiest(set(cordoned))
+        try:
+            created = Log.load(self._place(directory, log_directory_name(partition), partition), configuration, topic_id=topic_id)
+        except OSError as error:
+            self._fail(directory, error)
+            raise StorageFailure(f"the log of {partition} could not be made in {directory.path}: {error}") from error
+        self._logs[partition] = created
+        self._directory_of[partition] = directory
+        return created
+
+    def delete_async(self, partition: TopicPartition) -> None:
+        """Take a log away; its directory gets another name now and is removed after `file.delete.delay.ms`.
+
+        Raises:
+            StorageFailure: the disk refused.
+        """
+        self._dismiss(partition, DELETE_DIRECTORY_SUFFIX)
+
+    def set_aside(self, partition: TopicPartition) -> None:
+        """As `delete_async`, for a log that nobody wants here any more: the name says that it was astray."""
+        self._dismiss(partition, STRAY_DIRECTORY_SUFFIX)
+
+    def checkpoint_recovery_points(self) -> None:
+        """Write down up to where each log is durable."""
+        for directory in self._online():
+            offsets = {held.topic_partition: held.recovery_point for held in self.logs_in(directory)}
+            self._guarded(directory, directory.write_recovery_points, offsets)
+
+    def checkpoint_log_start_offsets(self) -> None:
+        """Write down the log starts that the names of the segments do not tell."""
+        for directory in self._online():
+            offsets = {
+                held.topic_partition: held.log_start_offset
+                for held in self.logs_in(directory)
+                if held.log_start_offset > held.segments.first.base_offset
+            }
+            self._guarded(directory, directory.write_log_start_offsets, offsets)
+
+    def checkpoint_high_watermarks(self) -> None:
+        for directory in self._online():
+            offsets = {held.topic_partition: held.high_watermark for held in self.logs_in(directory)}
+            self._guarded(directory, directory.write_high_watermarks, offsets)
+
+    def logs_to_flush(self) -> list[Log]:
+        """The logs that have rolled a segment which is not durable yet (`Log.begin_flush(log.segments.active.base_offset)`)."""
+        return [held for held in self._logs.values() if held.has_unflushed_segments and not held.is_offline]
+
+    def remove_expired_producers(self, now_ms: int) -> None:
+        for held in self._logs.values():
+            held.producers.remove_expired(now_ms)
+
+    def close(self, broker_epoch: int = NO_BROKER_EPOCH) -> None:
+        """Flush and close every log, write the checkpoints, mark the directories clean and let go of them.
+
+        A directory that was never taken into use stays as it was found. One with an error stays unmarked.
+        """
+        if self._is_in_use:
+            for directory in self._online():
+                self._close_directory(directory)
+            self.checkpoint_recovery_points()
+            self.checkpoint_log_start_offsets()
+            self.checkpoint_high_watermarks()
+            for directory in self._online():
+                self._guarded(directory, directory.mark_clean, broker_epoch)
+        for directory in self.directories:
+            directory.release()
+
+    def _open_logs_in(self, directory: LogDirectory, configuration_of: Callable[[str], LogConfiguration]) -> None:
+        recovery_points = directory.recovery_points()
+        log_start_offsets = directory.log_start_offsets()
+        high_watermarks = directory.high_watermarks()
+        configuration_by_topic: dict[str, LogConfiguration] = {}
+        for name, partition in directory.log_names():
+            if partition in self._logs:
+                raise StartRefused(f"both {self._directory_of[partition].path} and {directory.path} hold {partition}: remove the older one")
+            configuration = configuration_by_topic.get(partition.topic)
+            if configuration is None:
+                configuration = configuration_by_topic[partition.topic] = configuration_of(partition.topic)
+            opened = Log.load(
+                self._place(directory, name, partition),
+                configuration,
+                recovery_point=recovery_points.get(partition, 0),
+                log_start_offset=log_start_offsets.get(partition, 0),
+                was_clean=directory.was_clean,
+            )
+            opened.high_watermark = high_watermarks.get(partition, 0)
+            self._logs[partition] = opened
+            self._directory_of[partition] = directory
+        for name, topic in directory.leaving_names():
+            due_ms = self._clock.now_ms() + configuration_of(topic).file_delete_delay_ms
+            self.deletions.add_directory(f"{directory.path}/{name}", due_ms)
+
+    def _close_directory(self, directory: LogDirectory) -> None:
+        for held in self.logs_in(directory):
+            try:
+                held.flush()
+                held.close()
+            except StorageFailure as error:
+                log.error("log could not be closed", extra={"partition": str(held.topic_partition), "reason": str(error)})
+                return
+
+    def _dismiss(self, partition: TopicPartition, suffix: str) -> None:
+        held = self._logs.pop(partition)
+        directory = self._directory_of.pop(partition)
+        name = leaving_directory_name(partition, suffix, self._dice)
+        try:
+            held.rename_directory(f"{directory.path}/{name}")
+        except OSError as error:
+            self._fail(directory, error)
+            raise StorageFailure(f"the log of {partition} could not be renamed: {error}") from error
+        held.is_offline = True
+        held.tail.is_ready = False
+        self.deletions.add_directory(held.directory, self._clock.now_ms() + held.configuration.file_delete_delay_ms)
+
+    def _place(self, directory: LogDirectory, name: str, partition: TopicPartition) -> LogPlace:
+        return LogPlace(
+            self._open_files,
+            f"{directory.path}/{name}",
+            partition,
+            self._clock,
+            self._dice,
+            self.deletions,
+            self.producer_id_expiration_ms,
+            lambda error: self._fail(directory, error),
+        )
+
+    def _roomiest(self, cordoned: set[str]) -> LogDirectory:
+        online = self._online()
+        if not online:
+            raise StorageFailure("every log directory is offline")
+        counts = {id(directory): 0 for directory in online}
+        for directory in self._directory_of.values():
+            counts[id(directory)] = counts.get(id(directory), 0) + 1
+        candidates = [directory for directory in online if directory.path not in cordoned] or online
+        return min(candidates, key=lambda directory: counts[id(directory)])
+
+    def _online(self) -> list[LogDirectory]:
+        return [directory for directory in self.directories if directory.is_online]
+
+    def _guarded(self, directory: LogDirectory, write: Callable[[Value], None], value: Value) -> None:
+        try:
+            write(value)
+        except OSError as error:
+            self._fail(directory, error)
+
+    def _fail(self, directory: LogDirectory, error: OSError) -> None:
+        """An error of the disk: the directory and all its logs are offline."""
+        if directory.failure is not None:
+            return
+        directory.failure = error
+        log.error("log directory is offline", extra={"directory": directory.path, "reason": str(error)})
+        for held in self.logs_in(directory):
+            held.is_offline = True
+            held.tail.is_ready = False

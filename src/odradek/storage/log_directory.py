@@ -1,0 +1,130 @@
+"""One entry of `log.dirs`: its identity, its lock, whether it was left in good order, and the checkpoints of the logs in it.
+
+Opening a directory only looks: the lock is taken and the identity read. `take_into_use` removes the mark of a clean stop; from then on
+a crash makes the next start scan. A checkpoint that cannot be read counts as empty, as with Kafka: a lost recovery point costs a scan,
+a lost log start shows records again that were deleted, a lost high watermark is found anew.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from odradek.base.errors import StartRefused
+from odradek.base.identifiers import METADATA_TOPIC_NAME, TopicPartition, Uuid
+from odradek.storage.checkpoint_file import (
+    LOG_START_OFFSET_CHECKPOINT,
+    RECOVERY_POINT_CHECKPOINT,
+    REPLICATION_OFFSET_CHECKPOINT,
+    read_offset_checkpoint,
+    write_offset_checkpoint,
+)
+from odradek.storage.clean_shutdown import has_clean_shutdown, read_broker_epoch, remove_clean_shutdown, write_clean_shutdown
+from odradek.storage.errors import CorruptCheckpoint
+from odradek.storage.file_names import DELETE_DIRECTORY_SUFFIX, STRAY_DIRECTORY_SUFFIX, parse_log_directory_name
+from odradek.storage.filesystem import FileLock, FileSystem
+from odradek.storage.meta_properties import META_PROPERTIES, MetaProperties, read_meta_properties
+
+LOCK_FILE = ".lock"
+
+log = logging.getLogger("odradek.storage.log_directory")
+
+
+class LogDirectory:
+    """One directory of logs. `failure` is the error of the disk that took it offline."""
+
+    __slots__ = ("_filesystem", "_lock", "failure", "meta", "path", "previous_broker_epoch", "was_clean")
+
+    def __init__(self, filesystem: FileSystem, path: str, lock: FileLock, meta: MetaProperties) -> None:
+        self._filesystem = filesystem
+        self._lock = lock
+        self.path = path
+        self.meta = meta
+        self.failure: OSError | None = None
+        self.was_clean = has_clean_shutdown(filesystem, path)
+        self.previous_broker_epoch = read_broker_epoch(filesystem, path)
+
+    @classmethod
+    def open(cls, filesystem: FileSystem, path: str) -> LogDirectory:
+        """Lock a formatted directory and read who it is.
+
+        Raises:
+            StartRefused: it is not formatted, its identity cannot be read, or another node has it.
+            OSError: the disk failed.
+        """
+        meta = read_meta_properties(filesystem, path)
+        if meta is None:
+            raise StartRefused(f"{path} has no {META_PROPERTIES}: format it first (odradek storage format)")
+        lock = filesystem.lock(f"{path}/{LOCK_FILE}")
+        if lock is None:
+            raise StartRefused(f"{path} is in use by another node: its {LOCK_FILE} is held")
+        return cls(filesystem, path, lock, meta)
+
+    @property
+    def is_online(self) -> bool:
+        return self.failure is None
+
+    @property
+    def directory_id(self) -> Uuid | None:
+        return self.meta.directory_id
+
+    def take_into_use(self) -> None:
+        """From now on a stop without `close` is a crash."""
+        remove_clean_shutdown(self._filesystem, self.path)
+
+    def release(self) -> None:
+        """Let others have the directory."""
+        self._lock.release()
+
+    def mark_clean(self, broker_epoch: int) -> None:
+        """Everything in the directory is closed and durable."""
+        write_clean_shutdown(self._filesystem, self.path, broker_epoch)
+
+    def log_names(self) -> list[tuple[str, TopicPartition]]:
+        """The directories that hold live logs, the quorum's own aside, in order of topic and partition."""
+        found = []
+        for name in self._filesystem.list_directories(self.path):
+            partition = parse_log_directory_name(name)
+            if partition is not None and partition.topic != METADATA_TOPIC_NAME:
+                found.append((name, partition))
+        return sorted(found, key=lambda pair: pair[1])
+
+    def leaving_names(self) -> list[tuple[str, str]]:
+        """The directories of logs that wait for their removal, with what is left of the topic's name."""
+        found = []
+        for name in self._filesystem.list_directories(self.path):
+            partition = parse_log_directory_name(name.rpartition(".")[0])
+            if partition is not None and name.endswith((DELETE_DIRECTORY_SUFFIX, STRAY_DIRECTORY_SUFFIX)):
+                found.append((name, partition.topic))
+        return found
+
+    def recovery_points(self) -> dict[TopicPartition, int]:
+        return self._read(RECOVERY_POINT_CHECKPOINT)
+
+    def log_start_offsets(self) -> dict[TopicPartition, int]:
+        return self._read(LOG_START_OFFSET_CHECKPOINT)
+
+    def high_watermarks(self) -> dict[TopicPartition, int]:
+        return self._read(REPLICATION_OFFSET_CHECKPOINT)
+
+    def write_recovery_points(self, offsets: Mapping[TopicPartition, int]) -> None:
+        write_offset_checkpoint(self._filesystem, f"{self.path}/{RECOVERY_POINT_CHECKPOINT}", offsets)
+
+    def write_log_start_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
+        write_offset_checkpoint(self._filesystem, f"{self.path}/{LOG_START_OFFSET_CHECKPOINT}", offsets)
+
+    def write_high_watermarks(self, offsets: Mapping[TopicPartition, int]) -> None:
+        write_offset_checkpoint(self._filesystem, f"{self.path}/{REPLICATION_OFFSET_CHECKPOINT}", offsets)
+
+    def usable_bytes(self) -> int:
+        return self._filesystem.usable_bytes(self.path)
+
+    def total_bytes(self) -> int:
+        return self._filesystem.total_bytes(self.path)
+
+    def _read(self, name: str) -> dict[TopicPartition, int]:
+        try:
+            return read_offset_checkpoint(self._filesystem, f"{self.path}/{name}")
+        except CorruptCheckpoint as error:
+            log.warning("checkpoint is unreadable and counts as empty", extra={"directory": self.path, "reason": str(error)})
+            return {}
