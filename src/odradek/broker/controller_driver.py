@@ -29,8 +29,10 @@ from odradek.metadata.image import MetadataImage
 from odradek.metadata.record_codec import MetadataRecord, decode_metadata_record, encode_metadata_record
 from odradek.protocol.internal_records.metadata import NoOpRecord
 from odradek.protocol.message import Message
+from odradek.protocol.messages.describe_quorum import DescribeQuorumRequest
 from odradek.raft.batches import pack
 from odradek.raft.control_records import QuorumHistory
+from odradek.raft.describe import describe_quorum
 from odradek.raft.snapshot_files import SnapshotId, encode_snapshot
 from odradek.raft.snapshot_schedule import SnapshotSchedule, SnapshotSettings, snapshots_to_delete
 
@@ -107,7 +109,7 @@ class ControllerDriver:
         await self._raft.start()
         self._load()
         self._next_offset = self._raft.node.log_end_offset
-        records = self._controller.activate(self._bootstrap, self._clock.now_ms())
+        records = self._controller.activate(self._bootstrap, self._clock.monotonic_ms())
         self._is_running = True
         self._stage(records)
         await self._commit_staged()
@@ -136,6 +138,8 @@ class ControllerDriver:
         """As `request`, for requests of the node itself."""
         if not self._is_running:
             raise RequestRefused(ErrorCode.NOT_CONTROLLER, "The controller of this node is not running.")
+        if isinstance(message, DescribeQuorumRequest):
+            return describe_quorum(self._raft.node, message, api_version, self._clock.now_ms())
         if len(self._staged) >= STAGED_MAX:
             raise RequestRefused(ErrorCode.REQUEST_TIMED_OUT, "The controller has more requests than it can write.")
         decision = self._controller.decide(message, self._situation(api_version))
@@ -236,6 +240,7 @@ class ControllerDriver:
     def _load(self) -> None:
         """Bring the controller and the image to the committed end of the log."""
         metadata_log = self._raft.log
+        self._controller.begin(self._raft.node.kraft_version)
         loaded = snapshot_to_load(metadata_log)
         from_offset = metadata_log.start_offset
         if loaded is not None:

@@ -128,7 +128,10 @@ class RaftDriver:
                     assert base_offset == self._log.end_offset, f"append at {base_offset}, the log ends at {self._log.end_offset}"
                     self._log.append(batches, leader_epoch)
                 case FlushLog(end_offset):
-                    await self._in_pool(self._log.flush)
+                    work = self._log.begin_flush()
+                    if work is not None:
+                        await self._in_pool(work.run)
+                        self._log.end_flush(work)
                     await self._perform(self._node.step(LogFlushed(end_offset), self._clock.now_ms()))
                 case LeadershipChanged(leader_id, epoch):
                     log.info("quorum leadership changed", extra={"leader": leader_id, "epoch": epoch})

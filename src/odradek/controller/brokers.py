@@ -60,9 +60,17 @@ class BrokerSessions:
         self.timeout_ms = timeout_ms
         self._sessions: dict[int, BrokerSession] = {}
 
-    def start(self, image: MetadataImage, now_ms: int) -> None:
-        """A controller takes over: everybody gets a full session to be heard in."""
-        self._sessions = {broker.node_id: BrokerSession(broker.epoch, now_ms) for broker in image.cluster.brokers.values()}
+    def start(self, image: MetadataImage, own_node_id: int, now_ms: int) -> None:
+        """A controller takes over: every broker in service gets a full session to be heard in.
+
+        All but the broker in this very process. It is only now being started, so whoever was registered under its id is gone, and waiting
+        for that one's session to run out would keep a node that crashed from serving for as long.
+        """
+        self._sessions = {
+            broker.node_id: BrokerSession(broker.epoch, now_ms)
+            for broker in image.cluster.brokers.values()
+            if not broker.is_fenced and broker.node_id != own_node_id
+        }
 
     def is_live(self, broker: BrokerRegistration, now_ms: int) -> bool:
         """Whether this incarnation was heard of within a session."""

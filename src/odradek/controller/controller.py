@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from odradek.base.decision import Decision
@@ -19,6 +19,7 @@ from odradek.base.errors import Misuse
 from odradek.base.identifiers import random_uuid
 from odradek.controller.activation import activation_records
 from odradek.controller.brokers import BrokerDecisions, BrokerSessions, decide_register_controller
+from odradek.controller.elections import decide_elect_leaders
 from odradek.controller.features import FeatureUpdates
 from odradek.controller.leadership import Leadership
 from odradek.controller.partition_creation import decide_create_partitions
@@ -39,6 +40,7 @@ from odradek.protocol.messages.controller_registration import ControllerRegistra
 from odradek.protocol.messages.create_partitions import CreatePartitionsRequest
 from odradek.protocol.messages.create_topics import CreateTopicsRequest
 from odradek.protocol.messages.delete_topics import DeleteTopicsRequest
+from odradek.protocol.messages.elect_leaders import ElectLeadersRequest
 from odradek.protocol.messages.unregister_broker import UnregisterBrokerRequest
 from odradek.protocol.messages.update_features import UpdateFeaturesRequest
 
@@ -96,12 +98,17 @@ class Controller:
             BrokerHeartbeatRequest.NAME: self._heartbeat,
             UnregisterBrokerRequest.NAME: self._unregister_broker,
             ControllerRegistrationRequest.NAME: self._register_controller,
+            ElectLeadersRequest.NAME: self._elect_leaders,
         }
 
     @property
     def image(self) -> MetadataImage:
         """The metadata as of the last record given to `replay`."""
         return self._image
+
+    def begin(self, kraft_version: int) -> None:
+        """Start from nothing, in a quorum that works at `kraft_version`."""
+        self._image = replace(EMPTY_IMAGE, kraft_version=kraft_version)
 
     @property
     def has_open_transaction(self) -> bool:
@@ -126,7 +133,7 @@ class Controller:
         Raises:
             StartRefused: the cluster was formatted for another release.
         """
-        self._sessions.start(self._image, now_ms)
+        self._sessions.start(self._image, self._settings.node_id, now_ms)
         return activation_records(
             self._image,
             bootstrap,
@@ -164,7 +171,7 @@ class Controller:
 
     def load_snapshot(self, records: Sequence[MetadataRecord], *, end_offset: int, epoch: int, append_time_ms: int) -> MetadataUpdate:
         """Start from a snapshot instead of from nothing."""
-        delta = MetadataDelta(EMPTY_IMAGE)
+        delta = MetadataDelta(replace(EMPTY_IMAGE, kraft_version=self._image.kraft_version))
         for record in records:
             delta.replay(record)
         self._image = delta.apply(end_offset - 1, epoch, append_time_ms)
@@ -217,6 +224,10 @@ class Controller:
 
     def _register_controller(self, request: Message, situation: Situation) -> ControllerDecision:
         return _widened(decide_register_controller(self._image, cast(ControllerRegistrationRequest, request)))
+
+    def _elect_leaders(self, request: Message, situation: Situation) -> ControllerDecision:
+        leadership = Leadership(self._image, self._settings.topic_defaults)
+        return _widened(decide_elect_leaders(self._image, leadership, cast(ElectLeadersRequest, request)))
 
     def _brokers(self, situation: Situation) -> BrokerDecisions:
         return BrokerDecisions(

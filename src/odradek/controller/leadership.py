@@ -18,7 +18,7 @@ from odradek.metadata.image import MetadataImage
 from odradek.metadata.partition_registration import PartitionRegistration
 from odradek.metadata.record_codec import MetadataRecord
 from odradek.metadata.topics import TopicImage
-from odradek.protocol.internal_records.metadata import BrokerRegistrationChangeRecord
+from odradek.protocol.internal_records.metadata import BrokerRegistrationChangeRecord, PartitionChangeRecord
 
 
 class PlacedPartition(NamedTuple):
@@ -72,17 +72,23 @@ class Leadership:
         """The broker is forgotten by an operator."""
         return self._updates(removed=broker_id)
 
+    def elected(self, topic: TopicImage, partition_index: int, election: Election) -> PartitionChangeRecord | None:
+        """The change that an election asked for by an operator comes to; None when nobody can be elected."""
+        return PartitionChange(
+            topic.id,
+            partition_index,
+            topic.partitions[partition_index],
+            self._rules(),
+            min_insync_replicas=self._defaults.min_insync_replicas(self._image, topic.name),
+            election=election,
+        ).build()
+
     @property
     def _is_elr_enabled(self) -> bool:
         return self._image.features.level(ELIGIBLE_LEADER_REPLICAS_VERSION) > 0
 
     def _updates(self, *, removed: int | None = None, added: int | None = None, unclean: int | None = None) -> list[MetadataRecord]:
-        rules = PartitionChangeRules(
-            metadata_version=self._image.features.metadata_version_or_minimum,
-            is_elr_enabled=self._is_elr_enabled,
-            is_acceptable_leader=lambda broker, directory: self._is_acceptable(broker, directory, added, (removed, unclean)),
-            unclean_shutdown_broker=unclean,
-        )
+        rules = self._rules(removed=removed, added=added, unclean=unclean)
         records: list[MetadataRecord] = []
         for partition in self._affected(removed, added, unclean):
             change = PartitionChange(
@@ -98,6 +104,14 @@ class Leadership:
             if record is not None:
                 records.append(record)
         return records
+
+    def _rules(self, *, removed: int | None = None, added: int | None = None, unclean: int | None = None) -> PartitionChangeRules:
+        return PartitionChangeRules(
+            metadata_version=self._image.features.metadata_version_or_minimum,
+            is_elr_enabled=self._is_elr_enabled,
+            is_acceptable_leader=lambda broker, directory: self._is_acceptable(broker, directory, added, (removed, unclean)),
+            unclean_shutdown_broker=unclean,
+        )
 
     def _affected(self, removed: int | None, added: int | None, unclean: int | None) -> Iterator[PlacedPartition]:
         for partition in self._partitions():

@@ -163,6 +163,7 @@ class CreateTopics:
         result = CreatableTopicResult(
             name=name,
             topic_id=topic_id,
+            error_message=None,
             num_partitions=len(partitions),
             replication_factor=len(partitions[0].replicas),
             configs=self.configs.effective(self.image, overrides),

@@ -15,6 +15,7 @@ from odradek.metadata.client_quotas import NO_CLIENT_QUOTAS, ClientQuotasImage
 from odradek.metadata.cluster import NO_NODES, ClusterImage
 from odradek.metadata.configs import NO_CONFIGS, ConfigsImage
 from odradek.metadata.delegation_tokens import NO_DELEGATION_TOKENS, DelegationTokensImage
+from odradek.metadata.feature_levels import KRAFT_VERSION
 from odradek.metadata.features import NO_FEATURES, FeaturesImage
 from odradek.metadata.producer_ids import NO_PRODUCER_IDS, ProducerIdsImage
 from odradek.metadata.record_codec import MetadataRecord
@@ -29,6 +30,8 @@ class MetadataImage:
     offset: int = -1
     epoch: int = -1
     last_append_time_ms: int = -1
+    # The level of the quorum's own protocol. It stands in control records and not in the image's; it is here for those who tell clients.
+    kraft_version: int = 0
     features: FeaturesImage = NO_FEATURES
     cluster: ClusterImage = NO_NODES
     topics: TopicsImage = NO_TOPICS
@@ -38,6 +41,13 @@ class MetadataImage:
     acls: AclsImage = NO_ACLS
     scram: ScramImage = NO_SCRAM
     delegation_tokens: DelegationTokensImage = NO_DELEGATION_TOKENS
+
+    def finalized_levels(self) -> dict[str, int]:
+        """The level of every finalized feature, `kraft.version` among them."""
+        levels = self.features.levels()
+        if self.kraft_version > 0:
+            levels[KRAFT_VERSION] = self.kraft_version
+        return levels
 
     def records(self) -> Iterator[MetadataRecord]:
         """The records that make this image out of nothing, in the order of a snapshot."""

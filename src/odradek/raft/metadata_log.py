@@ -1,12 +1,13 @@
 """The replica's log and its snapshots, as raft sees them: one partition of `storage`, with what only this partition has.
 
-The directory is `__cluster_metadata-0`. The log begins at offset 0 or where the oldest kept snapshot ends. A snapshot that ends beyond the log's
-end makes everything in the log obsolete, which happens when a node was stopped between fetching a snapshot and cutting its log.
+The directory is `__cluster_metadata-0`. The log begins at offset 0 or where the oldest kept snapshot ends, and what it no longer holds
+the newest snapshot does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from odradek.base.clock import Clock
 from odradek.base.errors import CorruptRecords
@@ -24,6 +25,7 @@ from odradek.raft.snapshot_files import (
 )
 from odradek.raft.snapshot_schedule import KeptSnapshot
 from odradek.storage.filesystem import FileSystem
+from odradek.storage.flush_work import FlushWork
 from odradek.storage.log import Log
 
 METADATA_PARTITION = TopicPartition(METADATA_TOPIC_NAME, 0)
@@ -95,9 +97,13 @@ class MetadataLog:
         """Put batches at the end, stamped with their offsets and epoch; not yet on disk."""
         self._log.append(b"".join(batch.data for batch in batches), leader_epoch, self._clock.now_ms())
 
-    def flush(self) -> None:
-        """Bring everything appended so far to disk. May run in another thread while more is appended."""
-        self._log.flush(self._log.log_end_offset)
+    def begin_flush(self) -> FlushWork | None:
+        """What has to be waited for so that all appended so far is on disk; None if it is. `run` may wait in another thread."""
+        return self._log.begin_flush()
+
+    def end_flush(self, work: FlushWork) -> None:
+        """The work has run."""
+        self._log.end_flush(work)
 
     def advance_high_watermark(self, offset: int) -> None:
         self._log.advance_high_watermark(offset)
@@ -143,6 +149,14 @@ class MetadataLog:
         kept = list_snapshots(self._filesystem, self._directory)
         if kept and kept[0].end_offset > self._log.log_start_offset:
             self._log.delete_records_before(kept[0].end_offset)
+            self._remove_obsolete_segments()
+
+    def _remove_obsolete_segments(self) -> None:
+        segments = list(self._log.segments)
+        # A segment is obsolete when the next one begins at or below the start of the log; the active one never is.
+        obsolete = [before for before, after in pairwise(segments) if after.base_offset <= self._log.log_start_offset]
+        self._log.remove_segments(obsolete)
+        self._log.place.deletions.remove_due(self._clock.now_ms())
 
     @property
     def size(self) -> int:

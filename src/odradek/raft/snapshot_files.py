@@ -1,8 +1,9 @@
 """Snapshots of the metadata log as files: `<end offset>-<epoch>.checkpoint` beside the segments (KIP-630; `Snapshots.java`).
 
-A snapshot stands for every record below its end offset. It is a run of batches with offsets of their own, from 0: a control batch that begins it
-and names the voters, batches of values, and a control batch that ends it. It is written under another name and renamed when it is whole and on
-disk, so that a file with the final name is always complete. `bootstrap.checkpoint` of a log directory has the same form.
+A snapshot stands for every record below its end offset. It is a run of batches with offsets of their own, from 0: a control batch
+that begins it and names the voters, batches of values, and a control batch that ends it. It is written under another name and renamed
+when it is whole and on disk, so that a file with the final name is always complete. `bootstrap.checkpoint` of a log directory has the
+same form.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """When a new snapshot is due, and which old ones may go (`SnapshotGenerator.java`, `KafkaRaftLog#maybeClean`).
 
-A snapshot is due when enough bytes of records came since the last, or enough time passed and anything came at all. Old snapshots go, oldest
-first, when they are over age or when snapshots and log together take too much room; the newest stays always, for the log alone no longer holds
-what it holds.
+A snapshot is due when enough bytes of records came since the last, or enough time passed and anything came at all. Old snapshots go,
+oldest first, when they are over age or when snapshots and log together take too much room; the newest stays always, for the log alone no
+longer holds what it holds.
 """
 
 from __future__ import annotations
