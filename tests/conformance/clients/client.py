@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 # Long enough for a cold Java tool on a busy machine; a scenario that waits this long has failed.
-OPERATION_SECONDS_MAX = 30
+OPERATION_SECONDS_MAX = 20
 
 
 class Ability(enum.Enum):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition  # type: ignore[import-untyped]
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic  # type: ignore[import-untyped]
 from kafka.errors import KafkaError, for_code  # type: ignore[import-untyped]
+
 from tests.conformance.clients.client import (
     OPERATION_SECONDS_MAX,
     PLAIN_WRITING,

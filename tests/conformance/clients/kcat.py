@@ -79,7 +79,7 @@ class Kcat:
         if refused:
             raise Refused(refused.group(1))
         count = re.search(r"with (\d+) partitions", listed)
-        replicas = re.search(r"replicas: ([\d,]+)", listed)
+        replicas = re.search(r"replicas: (\d+(?:,\d+)*)", listed)
         if count is None or replicas is None:
             raise ClientBroken(f"kcat listed {listed}")
         return TopicShape(partition_count=int(count.group(1)), replication_factor=len(replicas.group(1).split(",")))

@@ -166,7 +166,6 @@ func (j *judge) write(ctx context.Context, q question) error {
 		kgo.ProducerBatchMaxBytes(bytesMax),
 		kgo.BrokerMaxWriteBytes(4 * bytesMax),
 		kgo.UnknownTopicRetries(1),
-		kgo.RecordDeliveryTimeout(operationTimeMax),
 		kgo.RequiredAcks(acksOf(q.Acks)),
 	}
 	if !q.IsIdempotent {

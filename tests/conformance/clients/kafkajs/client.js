@@ -15,6 +15,7 @@ const { ZstdCodec } = require('zstd-codec')
 
 const OPERATION_MS_MAX = 30000
 const FETCH_BYTES_MAX = 20000000
+const LEADER_ATTEMPTS_MAX = 5
 
 const retry = { retries: 2, initialRetryTime: 50 }
 const kafka = new Kafka({ clientId: 'conformance', brokers: [process.argv[2]], logLevel: logLevel.NOTHING, retry })
@@ -125,10 +126,7 @@ const operations = {
     const cluster = createCluster({ metadataMaxAge: 300000, allowAutoTopicCreation: false, maxInFlightRequests: null })
     await cluster.connect()
     try {
-      await cluster.addTargetTopic(topic)
-      const leaders = Object.keys(cluster.findLeaderForPartitions(topic, [partition]))
-      if (leaders.length === 0) throw Object.assign(new Error(`no partition ${partition}`), { type: 'NO_SUCH_PARTITION_IN_METADATA' })
-      const broker = await cluster.findBroker({ nodeId: leaders[0] })
+      const broker = await cluster.findBroker({ nodeId: await leaderOf(cluster, topic, partition) })
       const first = await startOffset(cluster, topic, partition, start)
       await positioned()
       return await readFrom(broker, topic, partition, first, count)
@@ -136,6 +134,22 @@ const operations = {
       await cluster.disconnect()
     }
   },
+}
+
+// A topic that has just been made may have no leader yet; kafkajs's own consumer retries in the same way.
+async function leaderOf(cluster, topic, partition) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await cluster.addTargetTopic(topic)
+      const leaders = Object.keys(cluster.findLeaderForPartitions(topic, [partition]))
+      if (leaders.length > 0) return leaders[0]
+      throw Object.assign(new Error(`no partition ${partition}`), { type: 'NO_SUCH_PARTITION_IN_METADATA' })
+    } catch (error) {
+      if (attempt === LEADER_ATTEMPTS_MAX) throw error
+      await new Promise(resolve => setTimeout(resolve, 100))
+      await cluster.refreshMetadata().catch(() => undefined)
+    }
+  }
 }
 
 async function startOffset(cluster, topic, partition, start) {

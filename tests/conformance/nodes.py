@@ -1,0 +1,62 @@
+"""The nodes that a session of judging runs against, each started when the first scenario needs it.
+
+A node is known by its target and its flavour: most scenarios share the plain flavour, where naming a topic does not create it, so that an
+unknown one is refused. A node that died is started again on its data, so that one crash fails one scenario and not every later one.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Protocol
+
+from tests.support.odradek_node import OdradekNode
+from tests.support.reference_kafka import ReferenceNode
+
+ODRADEK: Final = "odradek"
+APACHE_KAFKA: Final = "apache-kafka"
+TARGETS: Final = (ODRADEK, APACHE_KAFKA)
+
+PLAIN: Final = "plain"
+AUTO_CREATING: Final = "auto-creating"
+_SETTINGS_BY_FLAVOUR: Final[Mapping[str, Mapping[str, str]]] = {
+    PLAIN: {"auto.create.topics.enable": "false"},
+    AUTO_CREATING: {"auto.create.topics.enable": "true", "num.partitions": "3"},
+}
+
+
+class Node(Protocol):
+    data_directory: Path
+
+    @property
+    def bootstrap(self) -> str: ...
+
+    @property
+    def is_running(self) -> bool: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Nodes:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._nodes: dict[tuple[str, str], Node] = {}
+
+    def running(self, target: str, flavour: str = PLAIN) -> Node:
+        """Raises OdradekFailure or ReferenceFailure when the node does not start."""
+        node = self._nodes.get((target, flavour))
+        if node is None:
+            node = make_node(target, self._directory / f"{target}-{flavour}", _SETTINGS_BY_FLAVOUR[flavour])
+            node.start()
+            self._nodes[target, flavour] = node
+        elif not node.is_running:
+            node.start()
+        return node
+
+    def stop_all(self) -> None:
+        for node in self._nodes.values():
+            node.stop()
+
+
+def make_node(target: str, directory: Path, settings: Mapping[str, str]) -> Node:
+    return OdradekNode(directory, settings) if target == ODRADEK else ReferenceNode(directory, settings)
