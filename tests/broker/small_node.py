@@ -20,6 +20,7 @@ from odradek.broker.purgatory import Purgatory
 from odradek.broker.request import RequestContext
 from odradek.config.log_configuration import LogConfiguration
 from odradek.config.settings import Settings
+from odradek.metadata.cluster import BrokerRegistration
 from odradek.metadata.delta import MetadataDelta
 from odradek.metadata.image import EMPTY_IMAGE, MetadataImage
 from odradek.metadata.record_codec import MetadataRecord
@@ -31,8 +32,8 @@ from odradek.protocol.internal_records.metadata import (
     TopicRecord,
     UnfenceBrokerRecord,
 )
-from odradek.records.record import Record
 from odradek.records.builder import encode_batch
+from odradek.records.record import Record
 from odradek.storage.log import Log
 from odradek.storage.memory_filesystem import MemoryFileSystem
 
@@ -110,8 +111,8 @@ class SmallNode:
         """For functions that are typed for the real one."""
         return cast(Node, self)
 
-    def endpoint_for(self, broker: object, context: RequestContext) -> tuple[str, int] | None:
-        return Node.endpoint_for(self.as_node, broker, context)  # type: ignore[arg-type]
+    def endpoint_for(self, broker: BrokerRegistration, context: RequestContext) -> tuple[str, int] | None:
+        return Node.endpoint_for(self.as_node, broker, context)
 
     @property
     def advertised(self) -> Mapping[str, object]:
@@ -125,12 +126,15 @@ class SmallNode:
         self.image = delta.apply(self.image.offset + len(records), 1)
         self.partitions.on_metadata_update(delta, self.image)
 
-    def create_topic(self, name: str, partitions: int = 1, *, leader: int = NODE_ID, replicas: tuple[int, ...] = (NODE_ID,), leader_epoch: int = 0) -> Uuid:
+    def create_topic(
+        self, name: str, partitions: int = 1, *, leader: int = NODE_ID, replicas: tuple[int, ...] = (NODE_ID,), leader_epoch: int = 0
+    ) -> Uuid:
         """A topic of its own id, by the records of the controller."""
         topic_id = Uuid(random.Random(name).randbytes(16))
         records: list[MetadataRecord] = [TopicRecord(name=name, topic_id=topic_id)]
-        for index in range(partitions):
-            records.append(partition_record(topic_id, index, leader=leader, replicas=replicas, leader_epoch=leader_epoch))
+        records.extend(
+            partition_record(topic_id, index, leader=leader, replicas=replicas, leader_epoch=leader_epoch) for index in range(partitions)
+        )
         self.replay(*records)
         return topic_id
 

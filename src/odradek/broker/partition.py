@@ -34,6 +34,7 @@ class Partition:
         "index",
         "is_internal",
         "is_leader",
+        "is_stopped",
         "leader_epoch",
         "leader_epoch_start_offset",
         "leader_id",
@@ -56,6 +57,7 @@ class Partition:
         # Where the log ended when this node began to lead; -1 while it follows.
         self.leader_epoch_start_offset = -1
         self.is_leader = False
+        self.is_stopped = False
         self.registration: PartitionRegistration | None = None
         self.is_internal = is_internal_topic(topic)
         self.produce_rules = ProduceRules.of(log.configuration)
@@ -102,11 +104,14 @@ class Partition:
     def stop(self) -> None:
         """This node holds the partition no longer: nobody is served from it again."""
         self.is_leader = False
+        self.is_stopped = True
         self.leader_id = NO_LEADER
         self._purgatory.complete(self)
 
     def refusal(self, current_leader_epoch: int, *, is_leader_required: bool) -> ErrorCode:
         """Why a request that believes in `current_leader_epoch` (-1: in none) is not served here; NONE if it is."""
+        if self.is_stopped:
+            return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
         if current_leader_epoch >= 0 and current_leader_epoch != self.leader_epoch:
             return ErrorCode.FENCED_LEADER_EPOCH if current_leader_epoch < self.leader_epoch else ErrorCode.UNKNOWN_LEADER_EPOCH
         if is_leader_required and not self.is_leader:

@@ -62,7 +62,17 @@ class Parking:
 class Purgatory:
     """The waiting requests of one node."""
 
-    __slots__ = ("_armed_for_ms", "_call_later", "_clock", "_completed_count", "_expired_count", "_handle", "_parked_max", "_watchers", "_wheel")
+    __slots__ = (
+        "_armed_for_ms",
+        "_call_later",
+        "_clock",
+        "_completed_count",
+        "_expired_count",
+        "_handle",
+        "_parked_max",
+        "_watchers",
+        "_wheel",
+    )
 
     def __init__(
         self,

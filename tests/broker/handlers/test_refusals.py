@@ -55,7 +55,11 @@ def populated(message_type: type) -> object:
             if typing.get_origin(candidate) is list:
                 (element,) = typing.get_args(candidate)
                 values[field.name] = [
-                    populated(typing.cast(type, element)) if dataclasses.is_dataclass(element) else element(bytes(16)) if element is bytes else element()
+                    populated(typing.cast(type, element))
+                    if dataclasses.is_dataclass(element)
+                    else element(bytes(16))
+                    if element is bytes
+                    else element()
                 ]
     return message_type(**values)
 
