@@ -1,25 +1,23 @@
-"""Going from batch to batch in a segment's file, by the headers alone or with every checksum.
+"""Looking at the batches in a segment's file one by one, by their headers alone or with every checksum.
 
-The first serves reading: from where an index points to the batch that is asked for, a few kilobytes. The second serves recovery, which
-reads whole segments and stops at the first batch that is not what its producer made (`FileLogInputStream.java`).
+The second serves recovery, which reads whole segments and stops at the first batch that is not what its producer made
+(`FileLogInputStream.java`). Readers who only want a position use `batch_walk`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from odradek.base.errors import CorruptRecords
 from odradek.records.header import HEADER_SIZE, BatchHeader, batch_size_at, is_crc_right, parse_header
+from odradek.storage.batch_walk import HEADER_BLOCK_BYTES
 from odradek.storage.filesystem import File
 
-# Read at a time while looking at headers: about what lies between two entries of the index.
-HEADER_BLOCK_BYTES = 8192
 RECOVERY_BLOCK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class BatchInFile:
+class BatchInFile(NamedTuple):
     """A batch's header and where in the file it begins."""
 
     position: int

@@ -5,7 +5,8 @@ Kafka maps ten mebibytes of every index of every active segment. Here an entry w
 stop is the same. A crash loses what waited, as it may: recovery writes the indexes of every segment behind the recovery point anew,
 and the recovery point never moves before `write_pending` (`AbstractIndex.java`).
 
-Searching halves the file with single reads until one block is left, so that an index costs no memory.
+Searching halves the file with single reads until one block is left, so that an index costs no memory but that block: the next search is
+nearly always near the last one, and then needs no read at all.
 """
 
 from __future__ import annotations
@@ -15,18 +16,21 @@ from struct import Struct
 
 from odradek.storage.open_files import FileHandle
 
-# The last step of a search reads so many entries at once.
+# The last step of a search reads so many entries at once; as a rule that is one mebibyte of log.
 SEARCH_BLOCK_ENTRIES = 256
 
 
 class IndexEntries:
     """Entries of `entry_size` bytes behind `handle`. A torn last entry counts as not there."""
 
-    __slots__ = ("_handle", "_pending", "_written_count", "entry_size")
+    __slots__ = ("_block", "_block_first", "_handle", "_pending", "_written_count", "entry_size")
 
     def __init__(self, handle: FileHandle, entry_size: int, *, is_new: bool) -> None:
         self._handle = handle
         self._pending = bytearray()
+        # Entries from the file that the last search ended in, and the slot of the first of them.
+        self._block = b""
+        self._block_first = 0
         # -1: nobody has looked at the file yet.
         self._written_count = 0 if is_new else -1
         self.entry_size = entry_size
@@ -60,7 +64,22 @@ class IndexEntries:
 
     def last_slot_at_most(self, target: int, key: Struct, key_position: int) -> int:
         """The last slot whose key is not above `target`, -1 if there is none; keys never go down from slot to slot."""
-        size = self.entry_size
+
+        def key_at(slot: int) -> int:
+            value: int = key.unpack_from(block, (slot - first) * self.entry_size + key_position)[0]
+            return value
+
+        block, first = self._block, self._block_first
+        end = first + len(block) // self.entry_size
+        if not (end - first > 1 and key_at(first) <= target < key_at(end - 1)):
+            first, end = self._narrowed(target, key, key_position)
+            block = self.block(first, end)
+            if end <= self._written_count:
+                self._block, self._block_first = block, first
+        return bisect_right(range(first, end), target, key=key_at) + first - 1
+
+    def _narrowed(self, target: int, key: Struct, key_position: int) -> tuple[int, int]:
+        """A short range of slots, all before it not above `target` and all behind it above."""
         low, high = 0, self.count()
         while high - low > SEARCH_BLOCK_ENTRIES:
             middle = (low + high) // 2
@@ -68,17 +87,12 @@ class IndexEntries:
                 low = middle + 1
             else:
                 high = middle
-        block = self.block(low, high)
-
-        def key_at(index: int) -> int:
-            value: int = key.unpack_from(block, index * size + key_position)[0]
-            return value
-
-        return low + bisect_right(range(high - low), target, key=key_at) - 1
+        return low, high
 
     def keep(self, count: int) -> None:
         """Forget all but the first `count` entries, in the file too."""
         self.write_pending()
+        self._block = b""
         if count < self._written():
             self._written_count = count
             self._handle.file().truncate(count * self.entry_size)

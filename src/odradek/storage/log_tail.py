@@ -33,9 +33,7 @@ from odradek.storage.time_index import TimeIndex
 # The bytes of a batch in front of its magic: base offset, length and leader epoch, all of which the stamp writes.
 STAMPED_SIZE: Final[i64] = 16
 # Below this size copying costs less than an entry in a gathering write.
-COPIED_SIZE_MAX: Final[i64] = 16_384
-# A write of joined bytes; above it the parts go out gathered.
-JOINED_SIZE_MAX: Final[i64] = 65_536
+COPIED_SIZE_MAX: Final[i64] = 4096
 INT32_MAX: Final[i64] = 0x7FFF_FFFF
 # Index entries that wait in memory at most: a page of them covers some two mebibytes of log.
 WAITING_ENTRIES_MAX: Final[i64] = 512
@@ -344,10 +342,7 @@ class LogTail:
             file.append(self.staged_small.getvalue())
         else:
             self._close_small()
-            if self.staged_bytes <= JOINED_SIZE_MAX:
-                file.append(b"".join(parts))
-            else:
-                file.append_gathered(parts)
+            file.append_gathered(parts)
             self.staged_parts = []
         self.staged_small = BytesWriter()
         self.staged_bytes = 0

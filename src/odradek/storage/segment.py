@@ -21,6 +21,7 @@ from odradek.config.log_configuration import LogConfiguration
 from odradek.records.batch import decode_records
 from odradek.storage import offset_index, time_index
 from odradek.storage.batch_scan import BatchInFile, scan_headers
+from odradek.storage.batch_walk import boundary_at_most, position_of_offset
 from odradek.storage.errors import CorruptIndex
 from odradek.storage.file_names import LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX, offset_name
 from odradek.storage.filesystem import File
@@ -172,11 +173,14 @@ class Segment:
             return LogSlice(EMPTY_FILE, 0, 0, offset)
         if available <= bytes_max:
             return LogSlice(file, start, available, upper_offset)
-        end, next_offset = self._boundary_at_most(start, start + bytes_max, upper)
+        limit = start + bytes_max
+        known = self.offset_index.position_at_most(limit)
+        end = int(boundary_at_most(file, known if start < known <= limit else start, upper_position, limit))
         if end == start and at_least_one:
-            end, next_offset = self._first_boundary(start)
+            end = self._end_of_batch_at(start)
         if end == start:
             return LogSlice(EMPTY_FILE, 0, 0, offset)
+        next_offset = self._base_offset_at(end) if end < upper_position else upper_offset
         self._remember(next_offset, end)
         return LogSlice(file, start, end - start, next_offset)
 
@@ -185,11 +189,13 @@ class Segment:
         remembered = self._remembered.get(offset)
         if remembered is not None:
             return remembered if remembered < self.size else None
-        for batch in self._batches_from(self._indexed_position(offset)):
-            if batch.header.last_offset() >= offset:
-                self._remember(offset, batch.position)
-                return batch.position
-        return None
+        if not self.size:
+            return None
+        position = int(position_of_offset(self.log.file(), self._indexed_position(offset), self.size, offset))
+        if position < 0:
+            return None
+        self._remember(offset, position)
+        return position
 
     def last_boundary(self) -> tuple[int, int]:
         """The offset and the position behind the last whole batch: the base offset and 0 in an empty segment.
@@ -332,19 +338,14 @@ class Segment:
         position = self.offset_index.position_for(offset)
         return position if 0 <= position < self.size else 0
 
-    def _boundary_at_most(self, start: int, limit: int, upper: tuple[int, int]) -> tuple[int, int]:
-        """The last end of a batch that is not above `limit`, and the offset there; `start` itself if the first is too large."""
-        known = self.offset_index.position_at_most(limit)
-        for batch in self._batches_from(known if start < known <= limit else start):
-            if batch.end > limit:
-                return batch.position, int(batch.header.base_offset)
-        return upper
-
-    def _first_boundary(self, start: int) -> tuple[int, int]:
-        batch = next(self._batches_from(start), None)
+    def _end_of_batch_at(self, position: int) -> int:
+        batch = next(self._batches_from(position), None)
         if batch is None:
-            raise CorruptRecords(f"{self.log.path} has no whole batch at {start}")
-        return batch.end, int(batch.header.next_offset())
+            raise CorruptRecords(f"{self.log.path} has no whole batch at {position}")
+        return batch.end
+
+    def _base_offset_at(self, position: int) -> int:
+        return int.from_bytes(self.log.file().pread(8, position), "big", signed=True)
 
     def _remember(self, offset: int, position: int) -> None:
         remembered = self._remembered
