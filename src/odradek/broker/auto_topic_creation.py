@@ -68,9 +68,7 @@ def automatic_topic(settings: Settings, name: str) -> CreatableTopic:
             "min.insync.replicas": str(settings[TRANSACTION_STATE_LOG_MIN_ISR]),
             "segment.bytes": str(settings[TRANSACTION_STATE_LOG_SEGMENT_BYTES]),
         }
-        return _topic(
-            name, settings[TRANSACTION_STATE_LOG_NUM_PARTITIONS], settings[TRANSACTION_STATE_LOG_REPLICATION_FACTOR], configs
-        )
+        return _topic(name, settings[TRANSACTION_STATE_LOG_NUM_PARTITIONS], settings[TRANSACTION_STATE_LOG_REPLICATION_FACTOR], configs)
     if name == "__share_group_state":
         configs = {
             "cleanup.policy": "delete",

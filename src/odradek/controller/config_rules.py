@@ -26,7 +26,7 @@ from odradek.protocol.messages.create_topics import CreatableTopicConfigs
 
 
 class ConfigRules:
-    """What may be set, on a controller with the static settings `static`. Implements `topic_creation.TopicConfigRules`."""
+    """What may be set, on a controller with the static settings `static`. Asked when topics are made and when settings are changed."""
 
     __slots__ = ("_node_id", "_static")
 

@@ -16,8 +16,6 @@ from odradek.base.decision import Decision
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import RequestRefused
 from odradek.config.broker import BROKER_SETTINGS, MIN_INSYNC_REPLICAS
-from odradek.config.client_metrics import CLIENT_METRICS_SETTINGS
-from odradek.config.group import GROUP_SETTINGS
 from odradek.config.resource_type import CLUSTER_DEFAULT, RESOURCE_TYPES, AlterOperation, ResourceType
 from odradek.config.setting import Setting
 from odradek.config.topic import TOPIC_SETTINGS
@@ -41,12 +39,8 @@ RECORDS_PER_REQUEST_MAX = 10_000
 # The length of a value is written in 16 bits by old readers of the log.
 VALUE_LENGTH_MAX = 32_767
 
-SETTINGS_BY_TYPE: Mapping[int, Mapping[str, Setting[object]]] = {
-    ResourceType.TOPIC: TOPIC_SETTINGS,
-    ResourceType.BROKER: BROKER_SETTINGS,
-    ResourceType.GROUP: GROUP_SETTINGS,
-    ResourceType.CLIENT_METRICS: CLIENT_METRICS_SETTINGS,
-}
+# Lists of other resources cannot be appended to: Kafka's controller does not know the types of their settings.
+SETTINGS_BY_TYPE: Mapping[int, Mapping[str, Setting[object]]] = {ResourceType.TOPIC: TOPIC_SETTINGS, ResourceType.BROKER: BROKER_SETTINGS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,14 @@ from odradek.base.errors import Misuse
 from odradek.base.identifiers import random_uuid
 from odradek.controller.activation import activation_records
 from odradek.controller.brokers import BrokerDecisions, BrokerSessions, decide_register_controller
+from odradek.controller.config_rules import ConfigRules
+from odradek.controller.configs import decide_alter_configs, decide_incremental_alter_configs
 from odradek.controller.elections import decide_elect_leaders
 from odradek.controller.features import FeatureUpdates
 from odradek.controller.leadership import Leadership
 from odradek.controller.partition_creation import decide_create_partitions
 from odradek.controller.producer_ids import decide_allocate_producer_ids
-from odradek.controller.topic_creation import CreateTopics, TopicConfigRules
+from odradek.controller.topic_creation import CreateTopics
 from odradek.controller.topic_defaults import TopicDefaults
 from odradek.controller.topic_deletion import decide_delete_topics
 from odradek.controller.topic_names import TopicNameCollisions
@@ -34,6 +36,7 @@ from odradek.metadata.record_codec import MetadataRecord
 from odradek.metadata.transactions import MetadataTransactions
 from odradek.protocol.message import AnyMessage, Message
 from odradek.protocol.messages.allocate_producer_ids import AllocateProducerIdsRequest
+from odradek.protocol.messages.alter_configs import AlterConfigsRequest
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
 from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest
 from odradek.protocol.messages.controller_registration import ControllerRegistrationRequest
@@ -41,6 +44,7 @@ from odradek.protocol.messages.create_partitions import CreatePartitionsRequest
 from odradek.protocol.messages.create_topics import CreateTopicsRequest
 from odradek.protocol.messages.delete_topics import DeleteTopicsRequest
 from odradek.protocol.messages.elect_leaders import ElectLeadersRequest
+from odradek.protocol.messages.incremental_alter_configs import IncrementalAlterConfigsRequest
 from odradek.protocol.messages.unregister_broker import UnregisterBrokerRequest
 from odradek.protocol.messages.update_features import UpdateFeaturesRequest
 
@@ -79,7 +83,7 @@ class MetadataUpdate:
 class Controller:
     """The controller of the cluster on this node."""
 
-    def __init__(self, settings: ControllerSettings, configs: TopicConfigRules, dice: random.Random) -> None:
+    def __init__(self, settings: ControllerSettings, configs: ConfigRules, dice: random.Random) -> None:
         self._settings = settings
         self._configs = configs
         self._dice = dice
@@ -99,6 +103,8 @@ class Controller:
             UnregisterBrokerRequest.NAME: self._unregister_broker,
             ControllerRegistrationRequest.NAME: self._register_controller,
             ElectLeadersRequest.NAME: self._elect_leaders,
+            IncrementalAlterConfigsRequest.NAME: self._incremental_alter_configs,
+            AlterConfigsRequest.NAME: self._alter_configs,
         }
 
     @property
@@ -228,6 +234,13 @@ class Controller:
     def _elect_leaders(self, request: Message, situation: Situation) -> ControllerDecision:
         leadership = Leadership(self._image, self._settings.topic_defaults)
         return _widened(decide_elect_leaders(self._image, leadership, cast(ElectLeadersRequest, request)))
+
+    def _incremental_alter_configs(self, request: Message, situation: Situation) -> ControllerDecision:
+        asked = cast(IncrementalAlterConfigsRequest, request)
+        return _widened(decide_incremental_alter_configs(self._image, asked, self._configs))
+
+    def _alter_configs(self, request: Message, situation: Situation) -> ControllerDecision:
+        return _widened(decide_alter_configs(self._image, cast(AlterConfigsRequest, request), self._configs))
 
     def _brokers(self, situation: Situation) -> BrokerDecisions:
         return BrokerDecisions(

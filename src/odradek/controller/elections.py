@@ -48,9 +48,7 @@ def decide_elect_leaders(
     return Decision(records=records, response=response, is_atomic=False)
 
 
-def _elect(
-    image: MetadataImage, leadership: Leadership, name: str, index: int, election: Election
-) -> PartitionChangeRecord | Refusal:
+def _elect(image: MetadataImage, leadership: Leadership, name: str, index: int, election: Election) -> PartitionChangeRecord | Refusal:
     topic = image.topics.by_name.get(name)
     if topic is None:
         return Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"No such topic as {name}")

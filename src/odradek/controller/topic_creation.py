@@ -11,12 +11,12 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from odradek.base.decision import Decision
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import RequestRefused
 from odradek.base.identifiers import METADATA_TOPIC_NAME, UNASSIGNED_DIRECTORY, Uuid
+from odradek.controller.config_rules import ConfigRules
 from odradek.controller.placement import PlacementRefused, has_uncordoned_directory, place_replicas, usable_brokers
 from odradek.controller.refusal import Refusal
 from odradek.controller.topic_defaults import TopicDefaults
@@ -28,7 +28,6 @@ from odradek.protocol.internal_records.metadata import ConfigRecord, TopicRecord
 from odradek.protocol.messages.create_topics import (
     CreatableReplicaAssignment,
     CreatableTopic,
-    CreatableTopicConfigs,
     CreatableTopicResult,
     CreateTopicsRequest,
     CreateTopicsResponse,
@@ -40,25 +39,13 @@ USE_DEFAULT = -1
 TOPIC_RESOURCE = 2
 
 
-class TopicConfigRules(Protocol):
-    """What the controller must know of topic configs; `controller.configs` has the rules."""
-
-    def complaint(self, image: MetadataImage, topic: str, overrides: Mapping[str, str]) -> Refusal | None:
-        """Why a new topic cannot have these configs; None when it can."""
-        ...
-
-    def effective(self, image: MetadataImage, overrides: Mapping[str, str]) -> list[CreatableTopicConfigs]:
-        """Every setting a topic with these overrides has, sorted by name, as CreateTopics answers it."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateTopics:
     """One request's surroundings."""
 
     image: MetadataImage
     defaults: TopicDefaults
-    configs: TopicConfigRules
+    configs: ConfigRules
     collisions: TopicNameCollisions
     new_topic_id: Callable[[], Uuid]
     dice: random.Random

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from odradek.broker.request import RequestContext
 
 
-def handle(
-    node: Node, request: DescribeTopicPartitionsRequest, context: RequestContext
-) -> DescribeTopicPartitionsResponse:
+def handle(node: Node, request: DescribeTopicPartitionsRequest, context: RequestContext) -> DescribeTopicPartitionsResponse:
     """One page."""
     names = _names_from_cursor(request, list(node.image.topics.by_name))
     limit = max(min(node.settings[MAX_REQUEST_PARTITION_SIZE_LIMIT], request.response_partition_limit), 1)

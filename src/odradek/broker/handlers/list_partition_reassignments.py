@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from odradek.broker.request import RequestContext
 
 
-def handle(
-    node: Node, request: ListPartitionReassignmentsRequest, context: RequestContext
-) -> ListPartitionReassignmentsResponse:
+def handle(node: Node, request: ListPartitionReassignmentsRequest, context: RequestContext) -> ListPartitionReassignmentsResponse:
     """Those among the partitions asked for, or among all; partitions that do not exist are passed over."""
     topics = node.image.topics.by_name
     if request.topics is None:

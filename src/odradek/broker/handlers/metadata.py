@@ -38,9 +38,7 @@ KNOWS_LISTENER_NOT_FOUND_SINCE = 6
 NO_CONTROLLER = -1
 
 
-def handle(
-    node: Node, request: MetadataRequest, context: RequestContext
-) -> MetadataResponse | Awaitable[MetadataResponse]:
+def handle(node: Node, request: MetadataRequest, context: RequestContext) -> MetadataResponse | Awaitable[MetadataResponse]:
     """What the client asked for, at once unless a topic has to be made first."""
     asked = _asked(request, context.api_version)
     if asked is not None:
@@ -71,9 +69,7 @@ def _check(asked: Iterable[MetadataRequestTopic], api_version: int) -> None:
         if topic.name is None:
             raise RequestRefused(ErrorCode.INVALID_REQUEST, f"Topic name can not be null for version {api_version}")
         if topic.topic_id != ZERO_UUID:
-            raise RequestRefused(
-                ErrorCode.INVALID_REQUEST, f"Topic IDs are not supported in requests for version {api_version}"
-            )
+            raise RequestRefused(ErrorCode.INVALID_REQUEST, f"Topic IDs are not supported in requests for version {api_version}")
 
 
 def _names_to_create(node: Node, request: MetadataRequest, asked: Iterable[MetadataRequestTopic]) -> list[str]:
@@ -83,9 +79,7 @@ def _names_to_create(node: Node, request: MetadataRequest, asked: Iterable[Metad
         return []
     topics = node.image.topics.by_name
     return [
-        topic.name
-        for topic in asked
-        if topic.name is not None and topic.name not in topics and topic_name_complaint(topic.name) is None
+        topic.name for topic in asked if topic.name is not None and topic.name not in topics and topic_name_complaint(topic.name) is None
     ]
 
 
@@ -122,9 +116,7 @@ class _TopicsBuilder:
 
     __slots__ = ("_api_version", "_creation_errors", "_image", "_replicas")
 
-    def __init__(
-        self, image: MetadataImage, replicas: VisibleReplicas, api_version: int, creation_errors: dict[str, ErrorCode]
-    ) -> None:
+    def __init__(self, image: MetadataImage, replicas: VisibleReplicas, api_version: int, creation_errors: dict[str, ErrorCode]) -> None:
         self._image = image
         self._replicas = replicas
         self._api_version = api_version
