@@ -13,6 +13,7 @@ import os
 import subprocess
 import sysconfig
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +49,9 @@ class BuildCompiled(build_ext):
             print(f"odradek: {name} is to be compiled but has no source file; it is left out")
         try:
             self.compile()
+            # A source that was saved without a change makes the same C, which is not compiled again: the library is of now all the same.
+            for library in libraries_in(target):
+                os.utime(library)
             outcome = f"compiled: {', '.join(hot_modules())}"
         except NotCompiled as reason:
             remove_compiled(target)
@@ -133,13 +137,18 @@ def translated_to_c(names: list[str]) -> list[Extension]:
         raise NotCompiled(f"mypyc refuses the sources ({type(error).__name__}: {error})") from error
 
 
-def remove_compiled(target: Path) -> None:
-    """Remove what an earlier build left: an old library would run instead of a newer source."""
+def libraries_in(target: Path) -> Iterator[Path]:
+    """Every file that compiling makes in `target`, whichever version of Python it is for."""
     for name in [*hot_modules(), SHARED_LIBRARY]:
         path = target / Path(*name.split("."))
         for suffix in ("so", "pyd"):
-            for library in path.parent.glob(f"{path.name}.*{suffix}"):
-                library.unlink()
+            yield from path.parent.glob(f"{path.name}.*{suffix}")
+
+
+def remove_compiled(target: Path) -> None:
+    """Remove what an earlier build left: an old library would run instead of a newer source."""
+    for library in list(libraries_in(target)):
+        library.unlink()
 
 
 def write_note(target: Path, outcome: str) -> None:

@@ -101,6 +101,13 @@ def test_hot_modules_are_compiled_and_can_still_run_as_source(tree: Tree) -> Non
     assert tree.version({"ODRADEK_PURE": "1"})["interpreted"] == [HOT_MODULE]
     assert tree.doubled({"ODRADEK_PURE": "1"}) == (42, ".py")
 
+    # A source that was saved without a change makes the same C, which is not compiled again: the library counts as new all the same.
+    for library in tree.root.rglob("*.so"):
+        os.utime(library, (0, 0))
+    assert tree.version()["stale"] == [HOT_MODULE]
+    tree.build()
+    assert tree.version()["stale"] == []
+
     # What fails later leaves no machine code of the earlier build: it would run instead of the newer source.
     rebuilt = tree.build(environment={"CC": "/bin/false"})
 
