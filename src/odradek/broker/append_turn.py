@@ -125,7 +125,7 @@ class AppendTurn:
             partition.after_append()
             if partition.high_watermark < partition.log.log_end_offset:
                 waiting.add(partition)
-            if partition.log.unflushed_messages >= partition.log.configuration.flush_messages:
+            if partition.log.is_flush_due:
                 to_flush.add(partition)
         if failed or waiting or to_flush:
             self._reconsider(answers, failed, waiting, to_flush)
@@ -168,7 +168,7 @@ class AppendTurn:
                 works.append((partition, work))
         future = self._loop.run_in_executor(self._pool, _sync_all, works)
 
-        def done(finished: asyncio.Future[dict[Partition, OSError]]) -> None:
+        def done(finished: asyncio.Future[dict[Partition, StorageFailure]]) -> None:
             if not finished.cancelled():
                 self._flushed(works, finished.result(), answers)
 
@@ -177,7 +177,7 @@ class AppendTurn:
     def _flushed(
         self,
         works: list[tuple[Partition, FlushWork]],
-        error_by_partition: dict[Partition, OSError],
+        error_by_partition: dict[Partition, StorageFailure],
         answers: list[tuple[QueuedAnswer, HeldResponse]],
     ) -> None:
         for partition, work in works:
@@ -185,8 +185,8 @@ class AppendTurn:
             if error is None:
                 partition.log.end_flush(work)
             else:
-                reason = partition.log.write_failed(error)
-                log.error("flush failed", extra={"partition": str(partition.topic_partition), "reason": str(reason)})
+                partition.log.flush_failed()
+                log.error("flush failed", extra={"partition": str(partition.topic_partition), "reason": str(error)})
         for answer, held in answers:
             failed_parts = {
                 n: ErrorCode.KAFKA_STORAGE_ERROR for n, part in enumerate(answer.frame.parts) if part.partition in error_by_partition
@@ -199,13 +199,13 @@ class AppendTurn:
                 held.fulfil([answer.response])
 
 
-def _sync_all(works: list[tuple[Partition, FlushWork]]) -> dict[Partition, OSError]:
+def _sync_all(works: list[tuple[Partition, FlushWork]]) -> dict[Partition, StorageFailure]:
     """Wait for the disk, in a thread of the pool; the errors by partition."""
-    errors: dict[Partition, OSError] = {}
+    errors: dict[Partition, StorageFailure] = {}
     for partition, work in works:
         try:
             work.run()
-        except OSError as error:
+        except StorageFailure as error:
             errors[partition] = error
     return errors
 

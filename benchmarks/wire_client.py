@@ -1,0 +1,53 @@
+"""A Kafka client of one socket and no comfort, for measuring: a request goes out, its response comes back, nothing happens beside."""
+
+from __future__ import annotations
+
+import socket
+from typing import TypeVar
+
+from odradek.protocol import apis
+from odradek.protocol.headers import RequestHeader, encode_request_header
+from odradek.protocol.message import Message
+
+ResponseType = TypeVar("ResponseType", bound=Message)
+
+
+class WireClient:
+    """One connection, one request at a time."""
+
+    def __init__(self, host: str, port: int, *, timeout_s: float = 30) -> None:
+        """Raises OSError when nobody listens."""
+        self._socket = socket.create_connection((host, port), timeout=timeout_s)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._correlation_id = 0
+
+    def request(self, request: Message, response_type: type[ResponseType], version: int) -> ResponseType:
+        """The response to `request`.
+
+        Raises:
+            OSError: the connection broke.
+        """
+        self._correlation_id += 1
+        key = request.API_KEY
+        out = bytearray(4)
+        header = RequestHeader(key, version, self._correlation_id, "benchmark")
+        encode_request_header(out, header)
+        request.encode(out, version)
+        out[0:4] = (len(out) - 4).to_bytes(4, "big")
+        self._socket.sendall(out)
+        size = int.from_bytes(self._read(4), "big")
+        frame = self._read(size)
+        response, _ = response_type.decode(frame, 4 + apis.response_header_version(key, version), version)
+        return response
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _read(self, size: int) -> bytes:
+        received = bytearray()
+        while len(received) < size:
+            chunk = self._socket.recv(size - len(received))
+            if not chunk:
+                raise ConnectionError("the node closed the connection")
+            received += chunk
+        return bytes(received)

@@ -1,0 +1,139 @@
+"""What the logs need done by the clock: segments that were rolled are made durable, offsets are written down, leftovers are removed.
+
+`LogDirectories` knows how; this is when, with Kafka's cadence (`LogManager.startup`). Whatever waits for a disk waits in the pool. One task
+sleeps until the next thing is due, so that an idle node does nothing in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from odradek.base.clock import Clock
+from odradek.base.errors import StorageFailure
+from odradek.broker.dynamic_configuration import DynamicConfiguration
+from odradek.config.broker import (
+    LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS,
+    LOG_FLUSH_START_OFFSET_CHECKPOINT_INTERVAL_MS,
+    PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS,
+    REPLICA_HIGH_WATERMARK_CHECKPOINT_INTERVAL_MS,
+)
+from odradek.config.log_configuration import LONG_MAX
+from odradek.storage.flush_work import FlushWork
+from odradek.storage.log import Log
+from odradek.storage.log_directories import LogDirectories
+
+log = logging.getLogger("odradek.broker.log_housekeeping")
+
+# Rolled segments, `flush.ms` and leftovers are looked for this often; each look costs microseconds when there is nothing.
+LOOK_INTERVAL_MS = 1000
+
+
+@dataclass(slots=True)
+class Chore:
+    """Something to be done every `interval_ms`, next at `due_ms` of the monotonic clock."""
+
+    name: str
+    interval_ms: int
+    due_ms: int
+    do: Callable[[], Awaitable[None]]
+
+
+class LogHousekeeping:
+    """The chores of one node's logs."""
+
+    def __init__(self, logs: LogDirectories, configuration: DynamicConfiguration, clock: Clock, pool: Executor) -> None:
+        self._logs = logs
+        self._configuration = configuration
+        self._clock = clock
+        self._pool = pool
+        self._oldest_unflushed_ms: dict[Log, int] = {}
+        now_ms = clock.monotonic_ms()
+        intervals = (
+            ("flush", LOOK_INTERVAL_MS, self._flush_due),
+            ("leftovers", LOOK_INTERVAL_MS, self._remove_leftovers),
+            ("high watermarks", configuration[REPLICA_HIGH_WATERMARK_CHECKPOINT_INTERVAL_MS], self._checkpoint_high_watermarks),
+            ("recovery points", configuration[LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS], self._checkpoint_recovery_points),
+            ("log starts", configuration[LOG_FLUSH_START_OFFSET_CHECKPOINT_INTERVAL_MS], self._checkpoint_log_starts),
+            ("producers", configuration[PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS], self._remove_expired_producers),
+        )
+        self._chores = [Chore(name, interval_ms, now_ms + interval_ms, do) for name, interval_ms, do in intervals]
+
+    async def run(self) -> None:
+        """Do what is due until cancelled. A chore that fails is logged and done again at its next hour."""
+        while True:
+            now_ms = self._clock.monotonic_ms()
+            for chore in self._chores:
+                if chore.due_ms <= now_ms:
+                    chore.due_ms = now_ms + chore.interval_ms
+                    await self._do(chore)
+            delay_ms = min(chore.due_ms for chore in self._chores) - self._clock.monotonic_ms()
+            await asyncio.sleep(max(delay_ms, 0) / 1000)
+
+    async def _do(self, chore: Chore) -> None:
+        try:
+            await chore.do()
+        except Exception as error:  # the other chores, and the next time, must not suffer from it
+            log.error("housekeeping failed", extra={"chore": chore.name}, exc_info=error)
+
+    async def _flush_due(self) -> None:
+        """Make durable what Kafka's scheduler would: rolled segments, and logs whose `flush.ms` is over."""
+        now_ms = self._clock.monotonic_ms()
+        works: list[tuple[Log, FlushWork]] = []
+        for held in self._logs.logs_to_flush():
+            work = held.begin_flush(held.segments.active.base_offset)
+            if work is not None:
+                works.append((held, work))
+        for held in self._logs:
+            if held.configuration.flush_ms < LONG_MAX and not held.is_offline and self._is_flush_overdue(held, now_ms):
+                work = held.begin_flush()
+                if work is not None:
+                    works.append((held, work))
+        for held, work in works:
+            await self._flush(held, work)
+
+    def _is_flush_overdue(self, held: Log, now_ms: int) -> bool:
+        if held.recovery_point >= held.log_end_offset:
+            self._oldest_unflushed_ms.pop(held, None)
+            return False
+        since_ms = self._oldest_unflushed_ms.setdefault(held, now_ms)
+        if now_ms - since_ms < held.configuration.flush_ms:
+            return False
+        del self._oldest_unflushed_ms[held]
+        return True
+
+    async def _flush(self, held: Log, work: FlushWork) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._pool, work.run)
+        except StorageFailure as error:
+            held.flush_failed()
+            log.error("flush failed", extra={"partition": str(held.topic_partition), "reason": str(error)})
+            return
+        held.end_flush(work)
+
+    async def _remove_leftovers(self) -> None:
+        """Remove, in the pool, the files whose `file.delete.delay.ms` is over."""
+        due = self._logs.deletions.take_due(self._clock.now_ms())
+        if not due:
+            return
+
+        def remove() -> None:
+            for path, is_directory in due:
+                self._logs.deletions.remove(path, is_directory=is_directory)
+
+        await asyncio.get_running_loop().run_in_executor(self._pool, remove)
+
+    async def _checkpoint_high_watermarks(self) -> None:
+        self._logs.checkpoint_high_watermarks()
+
+    async def _checkpoint_recovery_points(self) -> None:
+        self._logs.checkpoint_recovery_points()
+
+    async def _checkpoint_log_starts(self) -> None:
+        self._logs.checkpoint_log_start_offsets()
+
+    async def _remove_expired_producers(self) -> None:
+        self._logs.remove_expired_producers(self._clock.now_ms())

@@ -1,0 +1,66 @@
+"""Runs one node in this process: the real clock, dice, disk and signals, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import signal
+from collections.abc import Callable
+
+from odradek.base.clock import SystemClock
+from odradek.base.errors import OdradekError
+from odradek.broker.assembly import NodeRun
+from odradek.broker.ready_report import ReadyReport
+from odradek.config.settings import Settings
+from odradek.storage.filesystem import RealFileSystem
+
+log = logging.getLogger("odradek.broker.main")
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# What a shell reports of a process that a signal ended.
+SIGNAL_EXIT_CODE_BASE = 128
+
+
+def serve(settings: Settings, *, ready: Callable[[ReadyReport], None]) -> int:
+    """Run the node of `settings` until SIGTERM or SIGINT; returns the exit code. `ready` is called once, when clients can connect.
+
+    Raises:
+        StartRefused: the node cannot start; the sentence says why.
+    """
+    return asyncio.run(_serve(settings, ready))
+
+
+async def _serve(settings: Settings, ready: Callable[[ReadyReport], None]) -> int:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def on_signal(number: signal.Signals) -> None:
+        if stop.is_set():
+            # The second one means now: nothing is flushed, the next start recovers.
+            os._exit(SIGNAL_EXIT_CODE_BASE + number)
+        stop.set()
+
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        await NodeRun(settings, RealFileSystem(), SystemClock(), random.Random()).run(stop, ready)
+    except BaseExceptionGroup as failures:
+        refusal = _single_refusal(failures)
+        if refusal is not None:
+            raise refusal from failures
+        log.critical("node failed", exc_info=failures)
+        return 1
+    finally:
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+    return 0
+
+
+def _single_refusal(failures: BaseExceptionGroup[BaseException]) -> OdradekError | None:
+    """The one error of ours in the group, if there is but one: it was written for the operator."""
+    errors = failures.exceptions
+    while len(errors) == 1 and isinstance(errors[0], BaseExceptionGroup):
+        errors = errors[0].exceptions
+    return errors[0] if len(errors) == 1 and isinstance(errors[0], OdradekError) else None
