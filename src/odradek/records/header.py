@@ -108,6 +108,9 @@ class BatchHeader:
         self.base_sequence = base_sequence
         self.record_count = record_count
 
+    def __repr__(self) -> str:
+        return f"BatchHeader(offsets {self.base_offset} to {self.last_offset()}, {self.size} bytes, attributes {self.attributes:#x})"
+
     def codec(self) -> i64:
         """The number of the compression codec; 5 to 7 mean nothing."""
         return self.attributes & CODEC_MASK

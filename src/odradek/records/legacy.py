@@ -70,8 +70,8 @@ def read_legacy_records(data: bytes, position: int, size_max: int) -> list[Recor
         return [record]
     inner = _read_set(_unwrapped(record, header, size_max))
     if header.magic == 1:
-        # The last of the set has the wrapper's offset.
-        shift = header.base_offset - inner[-1].offset
+        # The last of the set has the wrapper's offset; some producers left the wrapper at 0, which no set of several can end with.
+        shift = header.base_offset - inner[-1].offset if header.base_offset else 0
         for entry in inner:
             entry.offset += shift
             if header.attributes & LOG_APPEND_TIME_FLAG:
