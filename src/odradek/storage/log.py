@@ -19,14 +19,13 @@ from odradek.config.log_configuration import LogConfiguration, TimestampType
 from odradek.records.header import BatchHeader, batch_size_at, is_crc_right, parse_header
 from odradek.storage import log_lookup
 from odradek.storage.delayed_deletions import DelayedDeletions
-from odradek.storage.end_marker import read_end_marker
 from odradek.storage.errors import OffsetOutOfRange, UnexpectedOffset
 from odradek.storage.file_names import DELETED_SUFFIX
 from odradek.storage.filesystem import File, FileSystem
 from odradek.storage.flush_work import FlushWork
 from odradek.storage.log_loader import LoadedLog, load_log
 from odradek.storage.log_place import LogPlace
-from odradek.storage.log_recovery import complete_transaction, rebuild_producers, replay_batch
+from odradek.storage.log_recovery import complete_transaction, marker_in, rebuild_producers, replay_batch
 from odradek.storage.log_tail import ACCEPTED, LogTail, StagedAppend
 from odradek.storage.open_files import OpenFiles
 from odradek.storage.partition_metadata import write_partition_metadata
@@ -507,7 +506,7 @@ class Log:
         self.producers.begin_transaction(int(entry.producer_id), first_offset)
 
     def stage_marker(self, frame: bytes, start: int, header: BatchHeader, offset: int) -> int:
-        marker = read_end_marker(frame, start)
+        marker = marker_in(frame, start)
         if marker is None:
             return int(ACCEPTED)
         entry = self.producers.entries.get(int(header.producer_id))

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from odradek.base.errors import CorruptRecords
 from odradek.config.log_configuration import LogConfiguration
+from odradek.records.batch import decode_records
+from odradek.records.control import ControlType, EndMarker, control_type_of, end_marker_of
 from odradek.records.header import BatchHeader
 from odradek.storage.batch_scan import scan_whole
-from odradek.storage.end_marker import read_end_marker
 from odradek.storage.leader_epochs import LeaderEpochs
 from odradek.storage.log_tail import INT32_MAX
 from odradek.storage.producer_states import CompletedTransaction, ProducerStates
@@ -54,8 +55,22 @@ def replay_batch(producers: ProducerStates, header: BatchHeader, data: bytes, st
     if not header.is_control():
         producers.replay_data(header)
         return None
-    marker = read_end_marker(data, start)
+    marker = marker_in(data, start)
     return None if marker is None else producers.end_transaction(header, marker, int(header.base_offset))
+
+
+def marker_in(data: bytes, start: int) -> EndMarker | None:
+    """The marker in the control batch at `start`; None if it ends no transaction, or cannot be read.
+
+    Its checksum has been right, so an unreadable marker is of a kind that this release does not know.
+    """
+    try:
+        record = decode_records(data, start)[0]
+        if control_type_of(record.key) not in (ControlType.ABORT, ControlType.COMMIT):
+            return None
+        return end_marker_of(record)
+    except (CorruptRecords, IndexError):
+        return None
 
 
 def complete_transaction(segment: Segment, producers: ProducerStates, completed: CompletedTransaction) -> None:
@@ -100,10 +115,6 @@ def _replay_segment(producers: ProducerStates, segment: Segment, first_offset: i
         if header.producer_id < 0:
             continue
         data = segment.log.file().pread(int(header.size), found.position) if header.is_control() else b""
-        try:
-            completed = replay_batch(producers, header, data, 0)
-        except CorruptRecords:
-            # Its checksum was right when it was scanned; a marker that cannot be read ends nothing.
-            continue
+        completed = replay_batch(producers, header, data, 0)
         if completed is not None:
             producers.complete(completed)

@@ -14,8 +14,8 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from odradek.records.control import ControlType, EndMarker
 from odradek.records.header import BatchHeader
-from odradek.storage.end_marker import EndMarker
 from odradek.storage.errors import CorruptSnapshot
 from odradek.storage.file_names import DELETED_SUFFIX, PRODUCER_SNAPSHOT_SUFFIX, offset_name
 from odradek.storage.filesystem import FileSystem
@@ -93,7 +93,9 @@ class ProducerStates:
         entry.transaction_first_offset = -1
         if first_offset < 0:
             return None
-        return CompletedTransaction(producer_id=producer_id, first_offset=first_offset, last_offset=offset, is_aborted=marker.is_abort)
+        return CompletedTransaction(
+            producer_id=producer_id, first_offset=first_offset, last_offset=offset, is_aborted=marker.control_type is ControlType.ABORT
+        )
 
     def last_stable_offset_of(self, completed: CompletedTransaction) -> int:
         """The last stable offset once `completed` is done: the first offset open elsewhere, or that behind the marker."""
