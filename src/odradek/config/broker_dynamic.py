@@ -22,7 +22,7 @@ from odradek.config.broker import BROKER_SETTINGS
 from odradek.config.broker_contradictions import refuse_contradictions
 from odradek.config.broker_replication_settings import NUM_REPLICA_FETCHERS
 from odradek.config.declaration import INERT, long
-from odradek.config.precedence import SYNONYMS
+from odradek.config.precedence import SYNONYMS, retention_ms
 from odradek.config.setting import DynamicScope, Effect, Setting
 from odradek.config.settings import Settings
 
@@ -92,6 +92,7 @@ _POOL_SIZES: tuple[Setting[int], ...] = (
     node.NUM_IO_THREADS,
     node.BACKGROUND_THREADS,
     network.NUM_NETWORK_THREADS,
+    log.LOG_CLEANER_THREADS,
     log.NUM_RECOVERY_THREADS_PER_DATA_DIR,
     NUM_REPLICA_FETCHERS,
 )
@@ -195,8 +196,32 @@ def check_broker_change(
     merged = merged_settings(static, other_layer, after) if is_per_broker else merged_settings(static, after, other_layer)
     refuse_contradictions(merged)
     for setting in _POOL_SIZES:
-        if not current[setting] // 2 <= merged[setting] <= current[setting] * 2:
-            raise SettingError("Invalid dynamic configuration")
+        _check_pool_size(setting, current[setting], merged[setting])
+    _check_local_share(log.LOG_LOCAL_RETENTION_BYTES, merged, merged[log.LOG_RETENTION_BYTES], log.LOG_RETENTION_BYTES.name)
+    _check_local_share(log.LOG_LOCAL_RETENTION_MS, merged, retention_ms(merged), log.LOG_RETENTION_MS.name)
+
+
+def _check_pool_size(setting: Setting[int], before: int, after: int) -> None:
+    failed = f"Dynamic thread count update validation failed for {setting.name}={after}"
+    if after < before // 2:
+        raise SettingError(f"{failed}, value should be at least half the current value {before}")
+    if after > before * 2:
+        raise SettingError(f"{failed}, value should not be greater than double the current value {before}")
+
+
+def _check_local_share(setting: Setting[int], merged: Settings, whole: int, whole_name: str) -> None:
+    """What stays on the local disk is no more than what is kept at all; -1 is no limit, -2 the same as the whole."""
+    share = merged[setting]
+    if whole == -1 or share == -2:
+        return
+    if share == -1:
+        raise SettingError(
+            f"Invalid value -1 for configuration {setting.name}: Value must not be -1 as {whole_name} value is set as {whole}."
+        )
+    if share > whole:
+        raise SettingError(
+            f"Invalid value {share} for configuration {setting.name}: Value must not be more than {whole_name} property value: {whole}"
+        )
 
 
 def _refuse_names(names: Iterable[str], sentence: str) -> None:
