@@ -236,6 +236,8 @@ def _parse_message_body(lines: list[tuple[int, str]], cursor: int, message: Mess
         _, line = lines[cursor]
         if not line.startswith(" "):
             break
+        if _depth(lines[cursor]) != 1:
+            raise NotationError(f"line {lines[cursor][0]}: indented too far")
         words = line.split()
         if words[0] == "struct":
             versions = parse_versions(words[2], high=message.versions.high) if len(words) > 2 else message.versions

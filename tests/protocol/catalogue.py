@@ -13,6 +13,7 @@ from typing import Protocol
 
 from hypothesis import strategies as st
 
+from odradek.base.error_codes import ErrorCode
 from odradek.base.identifiers import Uuid
 from odradek.protocol.message import Message
 from tools.generate_protocol import FAMILIES, load_schemas
@@ -55,8 +56,9 @@ class Entry:
 
 def _entries() -> Iterator[Entry]:
     groups = [(f"messages.{name}", [schema]) for name, schema in load_schemas(SCHEMA_FOLDER).items()]
-    for family in FAMILIES:
-        groups.append((f"internal_records.{family}", list(load_schemas(SCHEMA_FOLDER / "internal_records" / family).values())))
+    groups += [
+        (f"internal_records.{family}", list(load_schemas(SCHEMA_FOLDER / "internal_records" / family).values())) for family in FAMILIES
+    ]
     for module, schemas in groups:
         structs = {struct.name: struct for struct in classes_of_module([message for schema in schemas for message in schema.messages])}
         for schema in schemas:
@@ -89,23 +91,35 @@ def _scalar(kind: str) -> st.SearchStrategy[object]:
     raise AssertionError(f"no strategy for {kind}")
 
 
-def _value(entry: Entry, struct: StructClass, field: Field, version: int) -> st.SearchStrategy[object]:
-    inner = instances(entry.name, struct.class_of(field), version) if field.is_struct else _scalar(field.element_type)
+def _tame_scalar(field: Field) -> st.SearchStrategy[object]:
+    """Values that implementations with narrower types than the wire's can hold: known errors, durations and times that are sensible."""
+    if field.name.endswith("ErrorCode") and field.type == "int16":
+        return st.sampled_from([int(code) for code in ErrorCode])
+    if "int" in field.element_type and field.name.endswith(("Ms", "Timestamp")):
+        return st.integers(0, 10**9)
+    return _scalar(field.element_type)
+
+
+def _value(entry: Entry, struct: StructClass, field: Field, version: int, *, is_tame: bool) -> st.SearchStrategy[object]:
+    if field.is_struct:
+        inner = instances(entry.name, struct.class_of(field), version, is_tame=is_tame)
+    else:
+        inner = _tame_scalar(field) if is_tame else _scalar(field.element_type)
     whole: st.SearchStrategy[object] = st.lists(inner, max_size=ELEMENTS_MAX) if field.is_array else inner
     return st.none() | whole if version in field.nullable else whole
 
 
 @cache
-def instances(name: str, class_name: str, version: int) -> st.SearchStrategy[object]:
+def instances(name: str, class_name: str, version: int, *, is_tame: bool = False) -> st.SearchStrategy[object]:
     """Instances of one class of message `name`, with every field that `version` carries drawn and all others at their default."""
     entry = CATALOGUE[name]
     struct = entry.structs[class_name]
     present = [field for field in struct.fields if version in field.versions]
     made: Buildable = getattr(import_module(entry.module), class_name)
-    return st.builds(made, **{attribute(field): _value(entry, struct, field, version) for field in present})
+    return st.builds(made, **{attribute(field): _value(entry, struct, field, version, is_tame=is_tame) for field in present})
 
 
-def messages(name: str, version: int) -> st.SearchStrategy[Message]:
+def messages(name: str, version: int, *, is_tame: bool = False) -> st.SearchStrategy[Message]:
     """Instances of message `name` that `version` can carry."""
-    strategy: st.SearchStrategy[Message] = instances(name, name, version)  # type: ignore[assignment]
+    strategy: st.SearchStrategy[Message] = instances(name, name, version, is_tame=is_tame)  # type: ignore[assignment]
     return strategy
