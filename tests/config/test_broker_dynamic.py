@@ -37,14 +37,8 @@ def test_name_in_a_later_layer_replaces_the_other_names_of_the_same_thing() -> N
 
 
 def test_running_node_takes_only_what_can_change_and_can_be_read() -> None:
-    stored = {
-        "message.max.bytes": "7",
-        "node.id": "3",
-        "log.retention.ms": "x",
-        "listeners": "A://:1",
-        "ssl.key.password": "p",
-        "plugin": "1",
-    }
+    refused = {"node.id": "3", "log.retention.ms": "x", "listeners": "A://:1", "ssl.key.password": "p"}
+    stored = {"message.max.bytes": "7", **refused, "plugin": "1"}
 
     taken, complaints = applicable(stored, is_per_broker=False)
 

@@ -117,7 +117,10 @@ def test_override_of_a_newer_node_is_left_out() -> None:
     ],
 )
 def test_override_a_topic_cannot_have_is_refused_with_kafkas_sentence(name: str, text: str | None, sentence: str) -> None:
-    assert refusal(**{name: text}) == sentence
+    with pytest.raises(SettingError) as refused:
+        validate_topic_overrides({name: text}, broker())
+
+    assert str(refused.value) == sentence
 
 
 def test_bounds_of_compaction_lag_may_not_cross_whoever_set_them() -> None:
