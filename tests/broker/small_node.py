@@ -7,11 +7,11 @@ the records that a controller would write, so that the registry under test does 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from odradek.base.clock import ManualClock
-from odradek.base.identifiers import TopicPartition, Uuid
+from odradek.base.identifiers import Uuid
 from odradek.broker.fetch_sessions import FetchSessionCache
 from odradek.broker.node import Node
 from odradek.broker.partition import Partition
@@ -34,8 +34,9 @@ from odradek.protocol.internal_records.metadata import (
 )
 from odradek.records.builder import encode_batch
 from odradek.records.record import Record
-from odradek.storage.log import Log
+from odradek.storage.log_directories import LogDirectories
 from odradek.storage.memory_filesystem import MemoryFileSystem
+from odradek.storage.meta_properties import MetaProperties, write_meta_properties
 
 NODE_ID = 1
 PLAINTEXT = "PLAINTEXT"
@@ -61,27 +62,14 @@ class ManualTimer:
             callback()
 
 
-class MemoryLogs:
-    """What the registry asks of the log directories."""
-
-    def __init__(self, clock: ManualClock) -> None:
-        self._clock = clock
-        self._filesystem = MemoryFileSystem()
-        self.by_name: dict[TopicPartition, Log] = {}
-        self.deleted: list[TopicPartition] = []
-
-    def get(self, topic_partition: TopicPartition) -> Log | None:
-        return self.by_name.get(topic_partition)
-
-    def create(self, topic_partition: TopicPartition, topic_id: Uuid, configuration: LogConfiguration) -> Log:
-        directory = f"/data/{topic_partition}-{len(self.deleted)}"
-        log = Log.open(self._filesystem, directory, topic_partition, configuration, self._clock, topic_id=topic_id)
-        self.by_name[topic_partition] = log
-        return log
-
-    def delete_async(self, topic_partition: TopicPartition) -> None:
-        self.deleted.append(topic_partition)
-        del self.by_name[topic_partition]
+def memory_log_directories(clock: ManualClock, paths: Sequence[str] = ("/data",)) -> LogDirectories:
+    """Formatted log directories on a disk in memory."""
+    filesystem = MemoryFileSystem()
+    for number, path in enumerate(paths):
+        filesystem.make_directories(path)
+        meta = MetaProperties(cluster_id="small", node_id=NODE_ID, directory_id=Uuid(bytes(15) + bytes([100 + number])))
+        write_meta_properties(filesystem, path, meta, clock.now_ms())
+    return LogDirectories.open(filesystem, paths, clock, random.Random(3), node_id=NODE_ID)
 
 
 class SmallNode:
@@ -95,7 +83,8 @@ class SmallNode:
         self.log_configuration_by_topic: dict[str, LogConfiguration] = {}
         self.default_log_configuration = log_configuration or LogConfiguration()
         self.purgatory = Purgatory(self.clock, self.timer.call_later)
-        self.logs = MemoryLogs(self.clock)
+        self.logs = memory_log_directories(self.clock)
+        self.dice = random.Random(5)
         self.partitions = PartitionRegistry(NODE_ID, self.logs, self.purgatory, self._configuration_of)
         self.fetch_sessions = FetchSessionCache(self.clock, random.Random(7))
         self.image: MetadataImage = EMPTY_IMAGE

@@ -136,7 +136,9 @@ class PartitionRegistry:
         name = TopicPartition(topic.name, index)
         try:
             existing = self._logs.get(name)
-            if existing is not None and existing.topic_id != topic.id:
+            if existing is not None and existing.topic_id is None:
+                existing.assign_topic_id(topic.id)
+            elif existing is not None and existing.topic_id != topic.id:
                 # The topic was deleted and created again while this node was away.
                 log.info("deleting the log of a former topic of this name", extra={"partition": str(name)})
                 self._logs.delete_async(name)
@@ -180,5 +182,9 @@ class PartitionRegistry:
             del self._by_id[partition.topic_id, index]
             partition.stop()
         name = TopicPartition(topic, index)
-        if self._logs.get(name) is not None:
+        if self._logs.get(name) is None:
+            return
+        try:
             self._logs.delete_async(name)
+        except StorageFailure as error:
+            log.error("log could not be deleted", extra={"partition": str(name), "reason": str(error)})
