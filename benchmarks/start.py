@@ -23,12 +23,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.wire_client import WireClient
 from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from odradek.protocol.messages.produce import PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData
 from odradek.records.builder import encode_batch
 from odradek.records.record import Record
 from tests.support import reference_kafka
+from tests.support.wire_client import WireClient
 
 IDLE_S = 2.0
 START_TIMEOUT_S = 60.0
@@ -111,9 +111,15 @@ def acknowledge_one_record(port: int, topic: str, began: float) -> None:
         with suppress(OSError):
             client = WireClient("127.0.0.1", port)
             try:
-                created = client.request(CreateTopicsRequest(topics=[CreatableTopic(name=topic, num_partitions=1, replication_factor=1)]), CreateTopicsResponse, 7)
+                created = client.request(
+                    CreateTopicsRequest(topics=[CreatableTopic(name=topic, num_partitions=1, replication_factor=1)]),
+                    CreateTopicsResponse,
+                    7,
+                )
                 batch = encode_batch([Record(0, int(time.time() * 1000), None, b"first")])
-                request = ProduceRequest(acks=-1, timeout_ms=10_000, topic_data=[TopicProduceData(name=topic, partition_data=[PartitionProduceData(0, batch)])])
+                request = ProduceRequest(
+                    acks=-1, timeout_ms=10_000, topic_data=[TopicProduceData(name=topic, partition_data=[PartitionProduceData(0, batch)])]
+                )
                 response = client.request(request, ProduceResponse, 9)
                 if created.topics and response.responses[0].partition_responses[0].error_code == 0:
                     return
@@ -146,7 +152,11 @@ def free_port() -> int:
 
 def print_table(starts: dict[str, list[Start]]) -> None:
     """Medians with their spread, and the ratios."""
-    rows = {"first acknowledged record, s": "first_acknowledgement_s", "idle memory, MiB": "idle_memory_mib", "idle CPU, cores": "idle_cpu_ratio"}
+    rows = {
+        "first acknowledged record, s": "first_acknowledgement_s",
+        "idle memory, MiB": "idle_memory_mib",
+        "idle CPU, cores": "idle_cpu_ratio",
+    }
     for title, field in rows.items():
         print(title)
         medians = {}

@@ -1,4 +1,4 @@
-"""A Kafka client of one socket and no comfort, for measuring: a request goes out, its response comes back, nothing happens beside."""
+"""A Kafka client of one socket and no comfort, for tests and measuring: a request goes out, its response comes back, nothing happens beside."""
 
 from __future__ import annotations
 
@@ -27,18 +27,35 @@ class WireClient:
         Raises:
             OSError: the connection broke.
         """
+        self.send(request, version)
+        return self.receive(response_type, version)
+
+    def send(self, request: Message, version: int) -> None:
+        """Send `request` and do not wait for its response."""
         self._correlation_id += 1
-        key = request.API_KEY
         out = bytearray(4)
-        header = RequestHeader(key, version, self._correlation_id, "benchmark")
-        encode_request_header(out, header)
+        encode_request_header(out, RequestHeader(request.API_KEY, version, self._correlation_id, "wire-client"))
         request.encode(out, version)
         out[0:4] = (len(out) - 4).to_bytes(4, "big")
         self._socket.sendall(out)
-        size = int.from_bytes(self._read(4), "big")
-        frame = self._read(size)
+
+    def send_raw(self, body: bytes) -> None:
+        """Send one frame of any bytes."""
+        self._socket.sendall(len(body).to_bytes(4, "big") + body)
+
+    def receive(self, response_type: type[ResponseType], version: int) -> ResponseType:
+        """The next response, which the caller knows the type of."""
+        frame = self._read(int.from_bytes(self._read(4), "big"))
+        key = response_type.API_KEY
         response, _ = response_type.decode(frame, 4 + apis.response_header_version(key, version), version)
         return response
+
+    def is_closed_by_peer(self) -> bool:
+        """Wait for the peer's next sign of life; whether it is the end."""
+        try:
+            return self._socket.recv(1) == b""
+        except ConnectionResetError:
+            return True
 
     def close(self) -> None:
         self._socket.close()
