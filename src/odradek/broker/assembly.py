@@ -34,6 +34,7 @@ from odradek.broker.produce_path import ProducePath
 from odradek.broker.produce_slow_path import ProduceSlowPath
 from odradek.broker.producer_id_source import ProducerIdSource
 from odradek.broker.purgatory import Purgatory
+from odradek.broker.quorum_voters import static_voters
 from odradek.broker.raft_driver import RaftDriver
 from odradek.broker.ready_report import ReadyReport
 from odradek.broker.server import Server
@@ -192,7 +193,7 @@ class NodeRun:
             MetadataLog.open(self._filesystem, directory, configuration, self._clock, was_clean=was_clean),
             QuorumStateFile(self._filesystem, directory),
             local=self._voter(directory_id, ports),
-            static_voters=None,
+            static_voters=static_voters(settings),
             timeouts=RaftTimeouts(
                 election_timeout_ms=settings[setting.CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS],
                 fetch_timeout_ms=settings[setting.CONTROLLER_QUORUM_FETCH_TIMEOUT_MS],

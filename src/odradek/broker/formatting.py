@@ -15,6 +15,7 @@ from enum import Enum
 from odradek.base.clock import Clock, SystemClock
 from odradek.base.errors import StartRefused
 from odradek.base.identifiers import Uuid, random_uuid, uuid_to_text
+from odradek.broker.quorum_voters import local_voter
 from odradek.config.broker_node_settings import CONTROLLER_QUORUM_VOTERS, NODE_ID, PROCESS_ROLES
 from odradek.config.listeners import Endpoint, advertised_listeners, controller_listeners
 from odradek.config.precedence import log_directories, metadata_log_directory
@@ -25,7 +26,7 @@ from odradek.metadata.record_codec import encode_metadata_record
 from odradek.raft import metadata_log
 from odradek.raft.control_records import QuorumHistory
 from odradek.raft.snapshot_files import BOOTSTRAP_SNAPSHOT, encode_snapshot, write_snapshot
-from odradek.raft.voters import Voter, VoterEndpoint, VoterKey, VoterSet
+from odradek.raft.voters import VoterSet
 from odradek.storage.filesystem import FileSystem, RealFileSystem
 from odradek.storage.meta_properties import META_PROPERTIES, MetaProperties, read_meta_properties, write_meta_properties
 
@@ -148,14 +149,6 @@ def controller_endpoints(settings: Settings) -> list[Endpoint]:
         )
         for endpoint in endpoints
     ]
-
-
-def local_voter(settings: Settings, directory_id: Uuid, endpoints: Sequence[Endpoint]) -> Voter:
-    """This node as a voter of the quorum."""
-    return Voter(
-        key=VoterKey(settings[NODE_ID], directory_id),
-        endpoints=tuple(VoterEndpoint(endpoint.name, endpoint.host, endpoint.port) for endpoint in endpoints),
-    )
 
 
 def _all_directories(settings: Settings) -> list[str]:

@@ -11,6 +11,7 @@ import logging
 import random
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import assert_never
 
 from odradek.base.clock import Clock
@@ -26,12 +27,13 @@ from odradek.raft.effects import (
     PersistElection,
     ProposalRefused,
 )
+from odradek.raft.election_state import NOBODY
 from odradek.raft.events import BatchesProposed, LogFlushed, ProposedBatch, Started
 from odradek.raft.metadata_log import MetadataLog
 from odradek.raft.node import RaftNode, RaftTimeouts
 from odradek.raft.quorum_state_file import QuorumStateFile
 from odradek.raft.snapshot_files import BOOTSTRAP_SNAPSHOT, Snapshot, SnapshotId
-from odradek.raft.voters import Voter, VoterSet
+from odradek.raft.voters import Voter, VoterKey, VoterSet
 
 log = logging.getLogger("odradek.broker.raft_driver")
 
@@ -68,6 +70,8 @@ class RaftDriver:
         history = quorum_history(metadata_log)
         if history.voters is None:
             history.voters = static_voters
+            # Where the settings name the voters, nobody knows directory ids.
+            local = replace(local, key=VoterKey(local.key.node_id))
         if history.voters is None:
             raise StartRefused(
                 f"the metadata log in {metadata_log.directory} names no voters: format it for a quorum of its own, or set "
@@ -134,7 +138,8 @@ class RaftDriver:
                         self._log.end_flush(work)
                     await self._perform(self._node.step(LogFlushed(end_offset), self._clock.now_ms()))
                 case LeadershipChanged(leader_id, epoch):
-                    log.info("quorum leadership changed", extra={"leader": leader_id, "epoch": epoch})
+                    if leader_id != NOBODY:
+                        log.info("quorum leadership changed", extra={"leader": leader_id, "epoch": epoch})
                 case HighWatermarkAdvanced(offset):
                     self._high_watermark = offset
                     self._log.advance_high_watermark(offset)
