@@ -382,20 +382,15 @@ GROUP_STREAMS_INITIAL_REBALANCE_DELAY_MS = integer(
 )
 
 OFFSETS_TOPIC_NUM_PARTITIONS = integer(
-    "offsets.topic.num.partitions", 50, "How many partitions the topic of committed offsets has.", importance=HIGH, effect=INERT, minimum=1
+    "offsets.topic.num.partitions", 50, "How many partitions the topic of committed offsets has.", importance=HIGH, minimum=1
 )
 
 OFFSETS_TOPIC_REPLICATION_FACTOR = short(
-    "offsets.topic.replication.factor", 3, "How many replicas the topic of committed offsets has.", importance=HIGH, effect=INERT, minimum=1
+    "offsets.topic.replication.factor", 3, "How many replicas the topic of committed offsets has.", importance=HIGH, minimum=1
 )
 
 OFFSETS_TOPIC_SEGMENT_BYTES = integer(
-    "offsets.topic.segment.bytes",
-    104_857_600,
-    "The segment size of the topic of committed offsets.",
-    importance=HIGH,
-    effect=INERT,
-    minimum=1,
+    "offsets.topic.segment.bytes", 104_857_600, "The segment size of the topic of committed offsets.", importance=HIGH, minimum=1
 )
 
 OFFSETS_TOPIC_COMPRESSION_CODEC = integer(
@@ -504,7 +499,6 @@ SHARE_COORDINATOR_STATE_TOPIC_NUM_PARTITIONS = integer(
     50,
     "How many partitions the topic of share group state has.",
     importance=HIGH,
-    effect=INERT,
     minimum=1,
 )
 
@@ -513,17 +507,11 @@ SHARE_COORDINATOR_STATE_TOPIC_REPLICATION_FACTOR = short(
     3,
     "How many replicas the topic of share group state has.",
     importance=HIGH,
-    effect=INERT,
     minimum=1,
 )
 
 SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR = short(
-    "share.coordinator.state.topic.min.isr",
-    2,
-    "The min.insync.replicas of the topic of share group state.",
-    importance=HIGH,
-    effect=INERT,
-    minimum=1,
+    "share.coordinator.state.topic.min.isr", 2, "The min.insync.replicas of the topic of share group state.", importance=HIGH, minimum=1
 )
 
 SHARE_COORDINATOR_STATE_TOPIC_SEGMENT_BYTES = integer(
@@ -531,7 +519,6 @@ SHARE_COORDINATOR_STATE_TOPIC_SEGMENT_BYTES = integer(
     104_857_600,
     "The segment size of the topic of share group state.",
     importance=HIGH,
-    effect=INERT,
     minimum=1,
 )
 

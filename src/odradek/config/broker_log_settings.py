@@ -89,15 +89,19 @@ LOG_ROLL_JITTER_HOURS = integer(
 )
 
 LOG_RETENTION_MS = optional_long(
-    "log.retention.ms", "Segments whose newest record is older than this are deleted; -1 keeps them.", importance=HIGH, scope=CLUSTER_WIDE
+    "log.retention.ms",
+    "Segments whose newest record is older than this are deleted; -1 keeps them.",
+    importance=HIGH,
+    scope=CLUSTER_WIDE,
+    effect=INERT,
 )
 
 LOG_RETENTION_MINUTES = optional_integer(
-    "log.retention.minutes", "The same as log.retention.ms in minutes; the milliseconds win.", importance=HIGH
+    "log.retention.minutes", "The same as log.retention.ms in minutes; the milliseconds win.", importance=HIGH, effect=INERT
 )
 
 LOG_RETENTION_HOURS = integer(
-    "log.retention.hours", 168, "The same as log.retention.ms in hours; minutes and milliseconds win.", importance=HIGH
+    "log.retention.hours", 168, "The same as log.retention.ms in hours; minutes and milliseconds win.", importance=HIGH, effect=INERT
 )
 
 LOG_RETENTION_BYTES = long(
@@ -106,10 +110,11 @@ LOG_RETENTION_BYTES = long(
     "The oldest segments of a partition are deleted while it is larger than this; -1 is no limit.",
     importance=HIGH,
     scope=CLUSTER_WIDE,
+    effect=INERT,
 )
 
 LOG_RETENTION_CHECK_INTERVAL_MS = long(
-    "log.retention.check.interval.ms", 300_000, "How often segments that retention no longer keeps are looked for.", minimum=1
+    "log.retention.check.interval.ms", 300_000, "How often segments that retention no longer keeps are looked for.", effect=INERT, minimum=1
 )
 
 LOG_INITIAL_TASK_DELAY_MS = long(
@@ -117,6 +122,7 @@ LOG_INITIAL_TASK_DELAY_MS = long(
     30_000,
     "How long after the start the first background work on logs waits.",
     importance=LOW,
+    effect=INERT,
     minimum=0,
     internal=True,
 )
@@ -150,7 +156,9 @@ LOG_INDEX_INTERVAL_BYTES = integer(
     "log.index.interval.bytes", 4096, "After how many bytes of records the index gets another entry.", scope=CLUSTER_WIDE, minimum=0
 )
 
-LOG_PREALLOCATE = boolean("log.preallocate", False, "The file of a new segment is made in its full size at once.", scope=CLUSTER_WIDE)
+LOG_PREALLOCATE = boolean(
+    "log.preallocate", False, "The file of a new segment is made in its full size at once.", scope=CLUSTER_WIDE, effect=INERT
+)
 
 LOG_FLUSH_INTERVAL_MESSAGES = long(
     "log.flush.interval.messages",

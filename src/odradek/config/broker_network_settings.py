@@ -119,6 +119,7 @@ QUEUED_MAX_REQUEST_BYTES = long(
     "queued.max.request.bytes",
     -1,
     "How many bytes of requests may be in work at once before no more are read; -1 is no limit.",
+    effect=INERT,
 )
 
 MAX_CONNECTIONS = integer("max.connections", INT_MAX, "How many connections the node holds at once.", scope=CLUSTER_WIDE, minimum=0)
@@ -167,21 +168,21 @@ MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS = integer(
 )
 
 FETCH_PURGATORY_PURGE_INTERVAL_REQUESTS = integer(
-    "fetch.purgatory.purge.interval.requests",
-    1000,
-    "After how many parked fetches the ones already answered are swept out.",
+    "fetch.purgatory.purge.interval.requests", 1000, "After how many parked fetches the ones already answered are swept out.", effect=INERT
 )
 
 PRODUCER_PURGATORY_PURGE_INTERVAL_REQUESTS = integer(
     "producer.purgatory.purge.interval.requests",
     1000,
     "After how many parked produce requests the ones already answered are swept out.",
+    effect=INERT,
 )
 
 DELETE_RECORDS_PURGATORY_PURGE_INTERVAL_REQUESTS = integer(
     "delete.records.purgatory.purge.interval.requests",
     1,
     "After how many parked DeleteRecords requests the ones already answered are swept out.",
+    effect=INERT,
 )
 
 SHARE_FETCH_PURGATORY_PURGE_INTERVAL_REQUESTS = integer(
@@ -278,5 +279,5 @@ KAFKA_METRICS_POLLING_INTERVAL_SECS = integer(
 )
 
 TELEMETRY_MAX_BYTES = integer(
-    "telemetry.max.bytes", 1_048_576, "The largest batch of metrics a client may push.", importance=LOW, minimum=1
+    "telemetry.max.bytes", 1_048_576, "The largest batch of metrics a client may push.", importance=LOW, effect=INERT, minimum=1
 )

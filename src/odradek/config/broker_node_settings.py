@@ -95,6 +95,7 @@ CONTROLLER_QUORUM_ELECTION_BACKOFF_MAX_MS = integer(
     1000,
     "The longest random pause between two candidacies, so that rivals do not keep splitting the votes.",
     importance=HIGH,
+    effect=INERT,
     minimum=0,
 )
 
@@ -107,15 +108,24 @@ CONTROLLER_QUORUM_FETCH_TIMEOUT_MS = integer(
 )
 
 CONTROLLER_QUORUM_REQUEST_TIMEOUT_MS = integer(
-    "controller.quorum.request.timeout.ms", 2000, "How long a quorum member waits for the answer to one request.", minimum=0
+    "controller.quorum.request.timeout.ms", 2000, "How long a quorum member waits for the answer to one request.", effect=INERT, minimum=0
 )
 
 CONTROLLER_QUORUM_RETRY_BACKOFF_MS = integer(
-    "controller.quorum.retry.backoff.ms", 20, "The pause before a quorum request that failed is sent again.", importance=LOW, minimum=0
+    "controller.quorum.retry.backoff.ms",
+    20,
+    "The pause before a quorum request that failed is sent again.",
+    importance=LOW,
+    effect=INERT,
+    minimum=0,
 )
 
 CONTROLLER_QUORUM_APPEND_LINGER_MS = integer(
-    "controller.quorum.append.linger.ms", 25, "How long the leader gathers records before it writes them to the metadata log.", minimum=0
+    "controller.quorum.append.linger.ms",
+    25,
+    "How long the leader gathers records before it writes them to the metadata log.",
+    effect=INERT,
+    minimum=0,
 )
 
 CONTROLLER_QUORUM_FETCH_MAX_BYTES = integer(
@@ -123,6 +133,7 @@ CONTROLLER_QUORUM_FETCH_MAX_BYTES = integer(
     1_048_576,
     "The most bytes of the metadata log one fetch of a follower returns.",
     importance=LOW,
+    effect=INERT,
     minimum=1,
 )
 
@@ -131,6 +142,7 @@ CONTROLLER_QUORUM_FETCH_SNAPSHOT_MAX_BYTES = integer(
     1_048_576,
     "The most bytes of a metadata snapshot one FetchSnapshot answer carries.",
     importance=LOW,
+    effect=INERT,
     minimum=1,
 )
 
@@ -172,12 +184,11 @@ INITIAL_BROKER_REGISTRATION_TIMEOUT_MS = integer(
     "initial.broker.registration.timeout.ms",
     60_000,
     "A broker that could not register with the controller for this long gives up its start.",
+    effect=INERT,
 )
 
 CONTROLLED_SHUTDOWN_ENABLE = boolean(
-    "controlled.shutdown.enable",
-    True,
-    "Before it stops, a broker hands its leaderships to other replicas.",
+    "controlled.shutdown.enable", True, "Before it stops, a broker hands its leaderships to other replicas.", effect=INERT
 )
 
 SERVER_MAX_STARTUP_TIME_MS = long(
@@ -270,6 +281,7 @@ INTERNAL_METADATA_MAX_BATCH_SIZE_IN_BYTES = integer(
     8_388_608,
     "The most bytes of metadata records in one batch.",
     importance=LOW,
+    effect=INERT,
     internal=True,
 )
 
@@ -357,7 +369,11 @@ UNSTABLE_FEATURE_VERSIONS_ENABLE = boolean(
 )
 
 REQUEST_TIMEOUT_MS = integer(
-    "request.timeout.ms", 30_000, "How long a broker waits for the answer to a request it sends or parks for others.", importance=HIGH
+    "request.timeout.ms",
+    30_000,
+    "How long a broker waits for the answer to a request it sends or parks for others.",
+    importance=HIGH,
+    effect=INERT,
 )
 
 BACKGROUND_THREADS = integer(

@@ -44,39 +44,19 @@ TRANSACTION_REMOVE_EXPIRED_TRANSACTION_CLEANUP_INTERVAL_MS = integer(
 )
 
 TRANSACTION_STATE_LOG_NUM_PARTITIONS = integer(
-    "transaction.state.log.num.partitions",
-    50,
-    "How many partitions the topic of transaction state has.",
-    importance=HIGH,
-    effect=INERT,
-    minimum=1,
+    "transaction.state.log.num.partitions", 50, "How many partitions the topic of transaction state has.", importance=HIGH, minimum=1
 )
 
 TRANSACTION_STATE_LOG_REPLICATION_FACTOR = short(
-    "transaction.state.log.replication.factor",
-    3,
-    "How many replicas the topic of transaction state has.",
-    importance=HIGH,
-    effect=INERT,
-    minimum=1,
+    "transaction.state.log.replication.factor", 3, "How many replicas the topic of transaction state has.", importance=HIGH, minimum=1
 )
 
 TRANSACTION_STATE_LOG_MIN_ISR = integer(
-    "transaction.state.log.min.isr",
-    2,
-    "The min.insync.replicas of the topic of transaction state.",
-    importance=HIGH,
-    effect=INERT,
-    minimum=1,
+    "transaction.state.log.min.isr", 2, "The min.insync.replicas of the topic of transaction state.", importance=HIGH, minimum=1
 )
 
 TRANSACTION_STATE_LOG_SEGMENT_BYTES = integer(
-    "transaction.state.log.segment.bytes",
-    104_857_600,
-    "The segment size of the topic of transaction state.",
-    importance=HIGH,
-    effect=INERT,
-    minimum=1,
+    "transaction.state.log.segment.bytes", 104_857_600, "The segment size of the topic of transaction state.", importance=HIGH, minimum=1
 )
 
 TRANSACTION_STATE_LOG_LOAD_BUFFER_SIZE = integer(

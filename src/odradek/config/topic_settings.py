@@ -113,11 +113,7 @@ MIN_INSYNC_REPLICAS = integer(
     "min.insync.replicas", 1, "How many replicas have to be in sync before a write with acks=all is taken.", minimum=1
 )
 
-PREALLOCATE = boolean(
-    "preallocate",
-    False,
-    "The file of a new segment is made in its full size at once.",
-)
+PREALLOCATE = boolean("preallocate", False, "The file of a new segment is made in its full size at once.", effect=INERT)
 
 REMOTE_LOG_COPY_DISABLE = boolean(
     "remote.log.copy.disable", False, "Nothing more is copied to remote storage; what is there stays readable.", effect=INERT
@@ -130,12 +126,12 @@ REMOTE_LOG_DELETE_ON_DISABLE = boolean(
 REMOTE_STORAGE_ENABLE = boolean("remote.storage.enable", False, "Closed segments are copied to a remote store.", effect=INERT)
 
 RETENTION_BYTES = long(
-    "retention.bytes",
-    -1,
-    "The oldest segments of a partition are deleted while it is larger than this; -1 is no limit.",
+    "retention.bytes", -1, "The oldest segments of a partition are deleted while it is larger than this; -1 is no limit.", effect=INERT
 )
 
-RETENTION_MS = long("retention.ms", 604_800_000, "Segments whose newest record is older than this are deleted; -1 keeps them.", minimum=-1)
+RETENTION_MS = long(
+    "retention.ms", 604_800_000, "Segments whose newest record is older than this are deleted; -1 keeps them.", effect=INERT, minimum=-1
+)
 
 SEGMENT_BYTES = integer(
     "segment.bytes", 1_073_741_824, "A segment is closed when the next batch would make it larger than this.", minimum=1_048_576
