@@ -158,6 +158,8 @@ class NodeRun:
         produce = ProducePath(node.partitions, appends, self._clock, ProduceSlowPath(node))
         controller_names = frozenset(self._settings[setting.CONTROLLER_LISTENER_NAMES])
         self._server.open(Dispatcher(node, produce, tasks, controller_names))
+        # What was set in an earlier life of the node holds from the start.
+        self._apply(self._configuration.current, node)
         self._configuration.on_change(lambda change: self._on_settings_changed(change, node))
 
     async def _leave(self, driver: ControllerDriver, lifecycle: BrokerLifecycle) -> None:
@@ -169,8 +171,13 @@ class NodeRun:
         await driver.stop()
 
     def _on_settings_changed(self, change: SettingsChange, node: Node) -> None:
-        self._server.configure(change.after)
-        node.logs.producer_id_expiration_ms = change.after[setting.PRODUCER_ID_EXPIRATION_MS]
+        self._apply(change.after, node)
+        node.partitions.configure_all(change.image)
+
+    def _apply(self, settings: Settings, node: Node) -> None:
+        """Hand what can change while running to those who do not ask for it each time."""
+        self._server.configure(settings)
+        node.logs.producer_id_expiration_ms = settings[setting.PRODUCER_ID_EXPIRATION_MS]
 
     # Parts
 
