@@ -10,7 +10,7 @@ PYTEST_ARGUMENTS ?= -n 2 --dist loadfile
 BIN := $(VENV)/bin
 HOT_LIST := src/odradek/compiled_modules.txt
 HOT_SOURCES := $(wildcard $(addsuffix .py,$(addprefix src/,$(subst .,/,$(shell grep -v '^\#' $(HOT_LIST))))))
-GENERATORS := $(wildcard tools/generate_protocol.py tools/generate_compatibility.py)
+GENERATORS := tools.generate_protocol tools.generate_compatibility
 
 .PHONY: help run test check format compile pure clean
 .DEFAULT_GOAL := help
@@ -36,7 +36,7 @@ test: check
 check: $(VENV)/.development $(VENV)/.compiled
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	@for generator in $(GENERATORS); do echo "$$generator --check"; $(BIN)/python "$$generator" --check || exit 1; done
+	@for generator in $(GENERATORS); do echo "$$generator --check"; $(BIN)/python -m "$$generator" --check || exit 1; done
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 

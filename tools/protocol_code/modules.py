@@ -20,6 +20,7 @@ _IMPORTS = (
         "odradek.wire.refusals",
         r"\b(MALFORMED|UNENCODABLE|malformed|unencodable|unencodable_version|unknown_version|unsupported_field|tag_size_mismatch)\b",
     ),
+    ("odradek.wire.structure", r"\b(FRESH|Structure)\b"),
     ("odradek.wire.varint", r"\b((?:read|write)_unsigned_varint)\("),
     ("odradek.wire.writing", r"\b(write_(?!unsigned_varint)\w+)\("),
 )  # fmt: skip
@@ -46,10 +47,9 @@ def module_text(schemas: list[Schema], source: str, docstring: str) -> str:
     imports = ["from __future__ import annotations", ""]
     if tables:
         imports.append("from collections.abc import Mapping")
-    imports.append("from dataclasses import dataclass, field" if "field(default_factory" in text else "from dataclasses import dataclass")
     if constants:
         imports.append("from struct import Struct")
-    imports += ["from typing import ClassVar, Self", ""]
+    imports += ["from typing import ClassVar, Self" if "ClassVar" in text else "from typing import Self", ""]
     for module, pattern in _IMPORTS:
         names = sorted(set(re.findall(pattern, text)), key=_import_order)
         if names:
@@ -72,8 +72,8 @@ def _import_lines(module: str, names: Iterable[str]) -> list[str]:
 
 
 def _write_class(lines: Lines, struct: StructClass, classes: Mapping[str, StructClass], layouts: Layouts, keys: Mapping[str, int]) -> None:
-    lines.add("", "", "@dataclass(slots=True)")
-    with lines.indented(f"class {struct.name}:"):
+    lines.add("", "")
+    with lines.indented(f"class {struct.name}(Structure):"):
         versions = range_text(struct.versions)
         if struct.message is not None:
             lines.add(f'"""{struct.name}, {versions}."""', "")
@@ -87,19 +87,44 @@ def _write_class(lines: Lines, struct: StructClass, classes: Mapping[str, Struct
             )
         else:
             lines.add(f'"""Part of {struct.owner.name}, {versions}."""')
-        if struct.fields:
-            lines.add("")
-        for field in struct.fields:
-            default = default_expression(struct, field)
-            if default == "[]":
-                default = "field(default_factory=list)"
-            elif default.endswith("()"):
-                default = f"field(default_factory={default[:-2]})"
-            lines.add(f"{attribute(field)}: {annotation(struct, field)} = {default}")
+        _write_initializer(lines, struct)
         lines.add("")
         write_encoder(lines, struct, layouts)
         lines.add("")
         write_decoder(lines, struct, classes, layouts)
+
+
+def _write_initializer(lines: Lines, struct: StructClass) -> None:
+    """`__slots__` and `__init__`, with Kafka's defaults; what must not be shared between objects is made in the body."""
+    names = [attribute(field) for field in struct.fields]
+    slots = [f'"{name}",' for name in names]
+    lines.add("")
+    if not names:
+        lines.add("__slots__ = ()")
+        return
+    joined = ", ".join(f'"{name}"' for name in names)
+    if len(names) == 1:
+        lines.add(f"__slots__ = ({slots[0]})")
+    elif len(joined) <= 118:
+        lines.add(f"__slots__ = ({joined})")
+    else:
+        lines.add("__slots__ = (", *(f"    {slot}" for slot in slots), ")")
+    parameters: list[str] = []
+    assignments: list[str] = []
+    for field, name in zip(struct.fields, names, strict=True):
+        default = default_expression(struct, field)
+        is_fresh = default == "[]" or default.endswith("()")
+        parameters.append(f"{name}: {annotation(struct, field)} = {'FRESH' if is_fresh else default}")
+        assignments.append(f"self.{name} = {default} if {name} is FRESH else {name}" if is_fresh else f"self.{name} = {name}")
+    lines.add("")
+    signature = f"def __init__(self, {', '.join(parameters)}) -> None:"
+    if len(signature) <= 136:
+        lines.add(signature)
+    elif len(inner := f"self, {', '.join(parameters)}") <= 132:
+        lines.add("def __init__(", f"    {inner}", ") -> None:")
+    else:
+        lines.add("def __init__(", "    self,", *(f"    {parameter}," for parameter in parameters), ") -> None:")
+    lines.add(*(f"    {assignment}" for assignment in assignments))
 
 
 def _record_tables(schemas: list[Schema]) -> list[str]:
