@@ -1,6 +1,7 @@
 """Topics that are made because somebody asked for them: by a client's Metadata request, or by a coordinator for its own state.
 
-The controller decides as it does for CreateTopics. Internal topics get the numbers of their coordinator's settings (`AutoTopicCreationManager`).
+The controller decides as it does for CreateTopics. Internal topics get the numbers of their coordinator's settings
+(`AutoTopicCreationManager`).
 """
 
 from __future__ import annotations

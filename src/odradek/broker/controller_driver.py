@@ -1,9 +1,9 @@
 """Runs the controller of this node: decides at once, writes in groups, answers when what was decided is committed.
 
-A request is decided in the turn of the loop that brings it, on the metadata as of the last decision. Its records wait in `_staged` until the
-commit under way, if any, is through; then all that wait go into the log together and share one wait for the disk. After the commit, in the
-order of the decisions: the image is published, then the response leaves. A decision without records may rest on ones that are not committed
-yet, so it too waits for what was staged before it.
+A request is decided in the turn of the loop that brings it, on the metadata as of the last decision. Its records wait in `_staged` until
+the commit under way, if any, is through; then all that wait go into the log together and share one wait for the disk. After the commit,
+in the order of the decisions: the image is published, then the response leaves. A decision without records may rest on ones that are not
+committed yet, so it too waits for what was staged before it.
 
 What follows from time alone is done here as well, at its hour: a record of nothing when the log was idle, silent brokers, snapshots.
 """

@@ -1,8 +1,8 @@
 """Makes directories into those of a node, as `kafka-storage format` does: who they are, what a new cluster starts with, who votes.
 
-Every log directory gets `meta.properties` and `bootstrap.checkpoint`; the one of the metadata log also gets, for a quorum whose voters can
-change, the snapshot at 0-0 that names this node as the only voter (KIP-853). `meta.properties` comes last: a directory is formatted when it has
-one, so a format that was interrupted is simply done again.
+Every log directory gets `meta.properties` and `bootstrap.checkpoint`; the one of the metadata log also gets, for a quorum whose voters
+can change, the snapshot at 0-0 that names this node as the only voter (KIP-853). `meta.properties` comes last: a directory is formatted
+when it has one, so a format that was interrupted is simply done again.
 """
 
 from __future__ import annotations
@@ -70,10 +70,11 @@ def format_directories(
     existing = {directory: read_meta_properties(filesystem, directory) for directory in directories}
     formatted = {directory: meta for directory, meta in existing.items() if meta is not None}
     _check_formatted(formatted, request, settings[NODE_ID])
-    said: list[str] = []
-    for directory in directories:
-        if directory not in formatted:
-            said.append(_format(directory, settings, request, filesystem=filesystem, clock=clock, dice=dice))
+    said = [
+        _format(directory, settings, request, filesystem=filesystem, clock=clock, dice=dice)
+        for directory in directories
+        if directory not in formatted
+    ]
     return said or ["All of the log directories are already formatted."]
 
 

@@ -1,6 +1,7 @@
 """The voters of the quorum as the settings describe them: all of a quorum with fixed members, and this node as a voter.
 
-A quorum whose members can change (kraft.version 1) names them in its log, and `controller.quorum.voters` counts only where the log names none.
+A quorum whose members can change (kraft.version 1) names them in its log, and `controller.quorum.voters` counts only where the log names
+none.
 """
 
 from __future__ import annotations
@@ -26,8 +27,7 @@ def static_voters(settings: Settings) -> VoterSet | None:
         return None
     name = settings[CONTROLLER_LISTENER_NAMES][0]
     return VoterSet.of(
-        Voter(key=VoterKey(node_id), endpoints=(VoterEndpoint(name, address.host, address.port),))
-        for node_id, address in addresses.items()
+        Voter(key=VoterKey(node_id), endpoints=(VoterEndpoint(name, address.host, address.port),)) for node_id, address in addresses.items()
     )
 
 

@@ -1,7 +1,7 @@
 """What a client sees of the brokers behind a partition, through the listener it came in on (`KRaftMetadataCache.java`).
 
-A broker that does not have the listener cannot be reached from there: a leader without it is no leader for this client, a replica without it
-is offline for it. A fenced broker is not shown, and its replicas are offline.
+A broker that does not have the listener cannot be reached from there: a leader without it is no leader for this client, a replica without
+it is offline for it. A fenced broker is not shown, and its replicas are offline.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a controller writes when it becomes the active one (`ActivationRecordsGenerator.java`).
 
-Into an empty log go the records the cluster was formatted with, wrapped in a transaction so that a crash midway leaves nothing half done. In a
-log that ends inside a transaction of a former controller, that transaction is aborted: its author is gone.
+Into an empty log go the records the cluster was formatted with, wrapped in a transaction so that a crash midway leaves nothing half done.
+In a log that ends inside a transaction of a former controller, that transaction is aborted: its author is gone.
 """
 
 from __future__ import annotations

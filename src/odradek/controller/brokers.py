@@ -1,8 +1,8 @@
-"""The lives of brokers and controllers: registration, heartbeats, fencing, leaving (KIP-631; `ClusterControlManager`, `BrokerHeartbeatManager`).
+"""The lives of brokers and controllers: registration, heartbeats, fencing, leaving (KIP-631).
 
-A broker is one incarnation after another, each with the epoch that is the offset of its registration. Until it has caught up with that record
-it stays fenced. While it lives it sends heartbeats; who is silent for a session is fenced. Sessions are not in the log: a new controller gives
-every broker a full session from its own start.
+A broker is one incarnation after another, each with the epoch that is the offset of its registration. Until it has caught up with that
+record it stays fenced. While it lives it sends heartbeats; who is silent for a session is fenced. Sessions are not in the log: a new
+controller gives every broker a full session from its own start.
 """
 
 from __future__ import annotations

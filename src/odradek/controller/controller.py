@@ -1,8 +1,8 @@
 """The controller: decides about the cluster, and is changed by nothing but the records it decided on.
 
-`decide` reads the image as of the last record that was written, committed or not, and answers with records and a response. The driver writes
-the records, gives them to `replay`, and sends the response when they are committed; so the next decision already sees the last one, and
-nobody outside sees it before it is safe. A driver that cannot write must not go on: what was replayed would be ahead of the log.
+`decide` reads the image as of the last record that was written, committed or not, and answers with records and a response. The driver
+writes the records, gives them to `replay`, and sends the response when they are committed; so the next decision already sees the last
+one, and nobody outside sees it before it is safe. A driver that cannot write must not go on: what was replayed would be ahead of the log.
 
 The one thing that is no record is who was heard of lately (`BrokerSessions`); it starts afresh with every controller.
 """

@@ -1,7 +1,7 @@
 """UpdateFeatures: raise or lower the levels at which the cluster works (KIP-584; `FeatureControlManager`).
 
-A level is possible when every registered node supports it. Going back is possible where no record would lose its meaning. Nothing is changed
-unless every update of the request can be made.
+A level is possible when every registered node supports it. Going back is possible where no record would lose its meaning. Nothing is
+changed unless every update of the request can be made.
 """
 
 from __future__ import annotations

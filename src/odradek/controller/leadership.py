@@ -1,7 +1,8 @@
 """What the coming and going of a broker does to the partitions it holds (`ReplicationControlManager#generateLeaderAndIsrUpdates`).
 
 Every change of a broker that touches leadership is one list of records: the broker's own record and one change per partition that is
-affected. Partitions are found by a walk over the image; brokers come and go rarely, and an index would have to be kept at every other change.
+affected. Partitions are found by a walk over the image; brokers come and go rarely, and an index would have to be kept at every other
+change.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The next state of one partition when its in-sync set or its brokers change: who leads, who may be elected later (`PartitionChangeBuilder`).
+"""The next state of one partition when its in-sync set or its brokers change (`PartitionChangeBuilder`).
 
 Leaders come, in this order, from the in-sync set; from the eligible replicas, when nobody is in sync (KIP-966: they hold everything below
-the high watermark); from the last known leader, when nobody is eligible either; and, where the topic allows unclean elections, from any live
-replica. The last two can lose records, so the partition is marked as recovering.
+the high watermark); from the last known leader, when nobody is eligible either; and, where the topic allows unclean elections, from any
+live replica. The last two can lose records, so the partition is marked as recovering.
 
 The result is a record that states only what differs, or None when nothing does.
 """
@@ -103,10 +103,7 @@ class PartitionChange:
     def _elected(self) -> tuple[int, bool]:
         replicas = self._registration.replicas
         current = self._registration.leader
-        if self._election is Election.PREFERRED:
-            in_order = (replicas[0], current, *replicas[1:])
-        else:
-            in_order = (current, *replicas)
+        in_order = (replicas[0], current, *replicas[1:]) if self._election is Election.PREFERRED else (current, *replicas)
         for broker in in_order:
             if self._is_clean_leader(broker):
                 return broker, False

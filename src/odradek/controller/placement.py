@@ -1,9 +1,9 @@
 """Which brokers hold the replicas of new partitions (`StripedReplicaPlacer.java`).
 
 Racks take turns, and so do the brokers of a rack, each partition beginning one further than the last: replicas and leaderships are spread
-evenly, no two replicas of a partition share a broker, and they share a rack only when there are fewer racks than replicas. The first replica,
-which will lead, is never a fenced broker; fenced ones are used only where a rack has no other left. Placement is no protocol: any other spread
-would be as good to clients.
+evenly, no two replicas of a partition share a broker, and they share a rack only when there are fewer racks than replicas. The first
+replica, which will lead, is never a fenced broker; fenced ones are used only where a rack has no other left. Placement is no protocol:
+any other spread would be as good to clients.
 """
 
 from __future__ import annotations

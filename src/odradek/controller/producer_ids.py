@@ -1,4 +1,7 @@
-"""AllocateProducerIds: a block of producer ids for one broker (KIP-730). A block is never given twice; what a broker does not use is lost."""
+"""AllocateProducerIds: a block of producer ids for one broker (KIP-730).
+
+A block is never given twice; what a broker does not use is lost.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """CreateTopics: which topics can be made, and the records that make them (`ReplicationControlManager#createTopics`).
 
-Refusals come in Kafka's order, because a client sees only the first: duplicates in the request, the reserved name, the total of partitions, the
-name, a collision, an existing topic, null configs, the configs themselves, the assignment or the placement. One topic refused does not keep
-the others from being made. The records of one request are one atomic batch: each topic, its configs, its partitions.
+Refusals come in Kafka's order, because a client sees only the first: duplicates in the request, the reserved name, the total of
+partitions, the name, a collision, an existing topic, null configs, the configs themselves, the assignment or the placement. One topic
+refused does not keep the others from being made. The records of one request are one atomic batch: each topic, its configs, its
+partitions.
 """
 
 from __future__ import annotations

@@ -49,9 +49,7 @@ class MetadataLog:
         self._clock = clock
 
     @classmethod
-    def open(
-        cls, filesystem: FileSystem, directory: str, configuration: LogConfiguration, clock: Clock, *, was_clean: bool
-    ) -> MetadataLog:
+    def open(cls, filesystem: FileSystem, directory: str, configuration: LogConfiguration, clock: Clock, *, was_clean: bool) -> MetadataLog:
         """The log in `directory`, which is made when it is not there. After an unclean stop its tail is checked and cut.
 
         Raises:

@@ -60,9 +60,7 @@ class KeptSnapshot:
     modified_ms: int
 
 
-def snapshots_to_delete(
-    snapshots: Sequence[KeptSnapshot], log_size: int, settings: SnapshotSettings, now_ms: int
-) -> list[SnapshotId]:
+def snapshots_to_delete(snapshots: Sequence[KeptSnapshot], log_size: int, settings: SnapshotSettings, now_ms: int) -> list[SnapshotId]:
     """The snapshots that may go, given all of them oldest first."""
     doomed: list[SnapshotId] = []
     total = log_size + sum(snapshot.size for snapshot in snapshots)

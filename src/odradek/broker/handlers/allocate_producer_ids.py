@@ -1,4 +1,7 @@
-"""AllocateProducerIds: a block of producer ids. The controller decides; the answer leaves when its records are committed and applied here."""
+"""AllocateProducerIds: a block of producer ids.
+
+The controller decides; the answer leaves when its records are committed and applied on this node.
+"""
 
 from __future__ import annotations
 

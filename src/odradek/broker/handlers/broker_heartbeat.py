@@ -1,4 +1,7 @@
-"""BrokerHeartbeat: a broker that lives. The controller decides; the answer leaves when its records are committed and applied here."""
+"""BrokerHeartbeat: a broker that lives.
+
+The controller decides; the answer leaves when its records are committed and applied on this node.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""ControllerRegistration: a controller that introduces itself. The controller decides; the answer leaves when its records are committed and applied here."""
+"""ControllerRegistration: a controller that introduces itself.
+
+The controller decides; the answer leaves when its records are committed and applied on this node.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""CreatePartitions: more partitions for topics. The controller decides; the answer leaves when its records are committed and applied here."""
+"""CreatePartitions: more partitions for topics.
+
+The controller decides; the answer leaves when its records are committed and applied on this node.
+"""
 
 from __future__ import annotations
 

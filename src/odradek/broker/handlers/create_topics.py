@@ -1,4 +1,7 @@
-"""CreateTopics: new topics, their configs and assignments. The controller decides; the answer leaves when its records are committed and applied here."""
+"""CreateTopics: new topics, their configs and assignments.
+
+The controller decides; the answer leaves when its records are committed and applied on this node.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""DeleteTopics: topics, by name or by id. The controller decides; the answer leaves when its records are committed and applied here."""
+"""DeleteTopics: topics, by name or by id.
+
+The controller decides; the answer leaves when its records are committed and applied on this node.
+"""
 
 from __future__ import annotations
 

@@ -65,9 +65,7 @@ def _refused(request: DescribeClusterRequest, served: int, api_version: int) -> 
         message = f"Unsupported endpoint type {request.endpoint_type}"
     else:
         code = ErrorCode.MISMATCHED_ENDPOINT_TYPE
-        message = (
-            f"The request was sent to an endpoint of type {NAME_BY_ENDPOINT_TYPE[served]}, but we wanted an endpoint of type {name}"
-        )
+        message = f"The request was sent to an endpoint of type {NAME_BY_ENDPOINT_TYPE[served]}, but we wanted an endpoint of type {name}"
     if api_version == 0:
         code = ErrorCode.INVALID_REQUEST
     return DescribeClusterResponse(error_code=code, error_message=message)

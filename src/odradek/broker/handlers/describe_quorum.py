@@ -1,4 +1,7 @@
-"""DescribeQuorum: the state of the metadata quorum. The controller decides; the answer leaves when its records are committed and applied here."""
+"""DescribeQuorum: the state of the metadata quorum.
+
+The controller's driver answers from the replica that leads the quorum.
+"""
 
 from __future__ import annotations
 

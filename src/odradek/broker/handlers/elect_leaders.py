@@ -1,4 +1,7 @@
-"""ElectLeaders: new leaders for partitions. The controller decides; the answer leaves when its records are committed and applied here."""
+"""ElectLeaders: new leaders for partitions.
+
+The controller decides; the answer leaves when its records are committed and applied on this node.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Metadata: which topics there are, who leads their partitions, and where the brokers are.
 
-Topics that do not exist are made where both the client and `auto.create.topics.enable` say so. Kafka answers such a request before the topic
-exists and lets the client ask again; here the answer waits for the topic, which saves that round and is what the second answer would be.
+Topics that do not exist are made where both the client and `auto.create.topics.enable` say so. Kafka answers such a request before the
+topic exists and lets the client ask again; here the answer waits for the topic, which saves that round and is what the second answer
+would be.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""UnregisterBroker: a broker that will not come back. The controller decides; the answer leaves when its records are committed and applied here."""
+"""UnregisterBroker: a broker that will not come back.
+
+The controller decides; the answer leaves when its records are committed and applied on this node.
+"""
 
 from __future__ import annotations
 

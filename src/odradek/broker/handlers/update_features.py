@@ -1,4 +1,7 @@
-"""UpdateFeatures: the levels of features. The controller decides; the answer leaves when its records are committed and applied here."""
+"""UpdateFeatures: the levels of features.
+
+The controller decides; the answer leaves when its records are committed and applied on this node.
+"""
 
 from __future__ import annotations
 
