@@ -94,7 +94,11 @@ def offset_checkpoint(path: Path) -> Iterator[Fields]:
 
 
 def _checkpoint(path: Path, columns: tuple[str, ...]) -> Iterator[Fields]:
-    lines = _text(path).split("\n")
+    text = _text(path)
+    if not text:
+        # Kafka makes the file empty and writes it when there is something to say.
+        return
+    lines = text.split("\n")
     if len(lines) < 3 or lines[0] != "0" or lines[-1]:
         raise CorruptRecords("it is not a checkpoint of version 0")
     if lines[1] != str(len(lines) - 3):

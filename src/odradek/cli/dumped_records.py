@@ -6,7 +6,7 @@ does not fit is shown as bytes: a dump is for looking at what is wrong.
 
 from __future__ import annotations
 
-import dataclasses
+import inspect
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -20,6 +20,7 @@ from odradek.metadata.record_codec import decode_metadata_record
 from odradek.protocol.message import Message
 from odradek.records.control import ControlType, control_type_of, end_marker_of
 from odradek.records.record import Record
+from odradek.wire.structure import Structure, fields_of
 
 Fields = dict[str, object]
 
@@ -124,8 +125,10 @@ def _message_types(module: ModuleType) -> dict[str, type[Message]]:
 
 def message_data(message: object) -> Fields:
     """The fields of a generated message, for JSON; ids as Kafka prints them, bytes as `shown` does."""
-    assert dataclasses.is_dataclass(message)
-    return {field.name: _field_data(getattr(message, field.name), str(field.type)) for field in dataclasses.fields(message)}
+    assert isinstance(message, Structure)
+    # Ids and bytes are the same at run time; only the constructor says which is meant.
+    types = inspect.get_annotations(type(message).__init__)
+    return {name: _field_data(value, str(types[name])) for name, value in fields_of(message).items()}
 
 
 def _field_data(value: object, type_name: str) -> object:
@@ -133,7 +136,7 @@ def _field_data(value: object, type_name: str) -> object:
         return [_field_data(element, type_name.removeprefix("list[")) for element in value]
     if isinstance(value, bytes):
         return uuid_to_text(Uuid(value)) if type_name.startswith("Uuid") else shown(value)
-    if dataclasses.is_dataclass(value):
+    if isinstance(value, Structure):
         return message_data(value)
     return value
 

@@ -62,6 +62,9 @@ def run(options: argparse.Namespace) -> int:
                 _print_json(path, entries)
             else:
                 _print_table(entries)
+        except BrokenPipeError:
+            # Standard output, not the file.
+            raise
         except FileNotFoundError:
             raise CommandFailed(f"there is no file {path}") from None
         except OSError as error:

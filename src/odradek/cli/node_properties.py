@@ -7,6 +7,7 @@ Nothing is validated here but the form `name=value`; names and values are the bu
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -70,6 +71,17 @@ def controller_port(client_port: int) -> int:
         return 0
     above = client_port + CONTROLLER_PORT_DISTANCE
     return above if above <= PORT_MAX else client_port - CONTROLLER_PORT_DISTANCE
+
+
+def port_number(text: str) -> int:
+    """What `--port` was given, for argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no port.
+    """
+    if not text.isascii() or not text.isdecimal() or int(text) > PORT_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: ports are numbers from 0 to {PORT_MAX}")
+    return int(text)
 
 
 def data_directory_default(environment: Mapping[str, str]) -> Path:

@@ -11,7 +11,7 @@ import errno
 import logging
 import socket
 import sys
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Final
 
 from odradek.base.structured_log import LEVEL_BY_NAME, ROOT_LOGGER_NAME, LogFormat, configure, set_level
@@ -52,20 +52,27 @@ def start_logging(options: argparse.Namespace) -> None:
         set_level(name, level)
 
 
-def run_node(settings: Settings, ready: Callable[[ReadyReport], None], *, chosen: Container[str] = ()) -> int:
-    """Run the node of `settings` until it is stopped; returns the exit code. `chosen` are names of settings that nobody asked for.
+def check_start(settings: Settings, *, chosen: Container[str] = ()) -> None:
+    """Say what in the settings has no effect, and refuse ports that are taken. `chosen` are names of settings that nobody asked for.
 
     Raises:
-        StartRefused: the node cannot start; the sentence says why.
         CommandFailed: a port is in use.
     """
     for notice in start_notices(settings, chosen):
         log.warning(notice)
     refuse_ports_in_use(listeners(settings))
+
+
+def run_node(settings: Settings) -> int:
+    """Run the node of `settings` until it is stopped; returns the exit code.
+
+    Raises:
+        StartRefused: the node cannot start; the sentence says why.
+    """
     # The only import here that brings asyncio and the broker with it: whatever is wrong before is said without the wait for them.
     from odradek.broker.main import serve
 
-    return serve(settings, ready=ready)
+    return serve(settings, ready=print_ready)
 
 
 def refuse_ports_in_use(endpoints: Iterable[Endpoint]) -> None:

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from odradek.cli.node_properties import parse_assignments, read_properties_file
-from odradek.cli.node_run import add_log_arguments, print_ready, run_node, start_logging
+from odradek.cli.node_run import add_log_arguments, check_start, run_node, start_logging
 from odradek.config.broker_settings_file import load_broker_settings
 
 
@@ -25,4 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     start_logging(options)
     properties = read_properties_file(options.file) | parse_assignments(options.set, option="--set")
-    return run_node(load_broker_settings(properties), print_ready)
+    settings = load_broker_settings(properties)
+    check_start(settings)
+    return run_node(settings)

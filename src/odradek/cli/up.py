@@ -15,17 +15,18 @@ from odradek.cli.node_properties import (
     PORT_DEFAULT,
     SINGLE_NODE_PROPERTIES,
     parse_assignments,
+    port_number,
     read_properties_file,
     up_properties,
 )
-from odradek.cli.node_run import add_log_arguments, print_ready, run_node, start_logging
+from odradek.cli.node_run import add_log_arguments, check_start, run_node, start_logging
 from odradek.config.broker_settings_file import load_broker_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", help="where the data is; default: ~/.local/share/odradek")
     parser.add_argument("--host", help=f"the address to listen on; default: {HOST_DEFAULT}; 0.0.0.0 is every one")
-    parser.add_argument("--port", type=int, help=f"default: {PORT_DEFAULT}; 0 takes any free one")
+    parser.add_argument("--port", type=port_number, help=f"default: {PORT_DEFAULT}; 0 takes any free one")
     parser.add_argument("--config", type=Path, metavar="FILE", help="a server.properties with Kafka's names")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting of Kafka's; can be repeated")
     add_log_arguments(parser, level_default="WARN")
@@ -38,5 +39,6 @@ def run(options: argparse.Namespace) -> int:
     settings = load_broker_settings(
         up_properties(host=options.host, port=options.port, data=options.data, file=file, assignments=assignments)
     )
+    check_start(settings, chosen=SINGLE_NODE_PROPERTIES.keys() - file.keys() - assignments.keys())
     format_if_empty(settings)
-    return run_node(settings, print_ready, chosen=SINGLE_NODE_PROPERTIES.keys() - file.keys() - assignments.keys())
+    return run_node(settings)
