@@ -221,7 +221,7 @@ def test_text_files_are_shown(name: str, text: str, entries: list[dict[str, obje
 
 def test_what_is_right_is_printed_before_what_is_damaged(tmp_path: Path, capsys: Captured) -> None:
     data = two_batches()
-    path = written(tmp_path / "orders-0", SEGMENT, data[:-1] + b"\x00\x01")
+    path = written(tmp_path / "orders-0", SEGMENT, data[:-1] + b"\xff")
 
     assert main(["log", "dump", str(path)]) == 1
 
@@ -234,7 +234,7 @@ def test_what_is_right_is_printed_before_what_is_damaged(tmp_path: Path, capsys:
     ("name", "data", "reason"),
     [
         (SEGMENT, two_batches()[:-1], "ends inside the batch at position"),
-        (SEGMENT, two_batches()[:10], "ends inside the batch at position 0"),
+        (SEGMENT, two_batches()[:12], "ends inside the batch at position 0"),
         (SEGMENT, two_batches()[:-1] + b"\xff", "fails its checksum"),
         (SEGMENT, b"HTTP/1.1 200 OK\r\n\r\n", "position 0"),
         (SEGMENT, bytes(8) + pack(">i", 3) + bytes(4) + b"\x02" + bytes(100), "impossible"),

@@ -71,6 +71,9 @@ def _read_entries(filesystem: FileSystem, path: str, *, fields_count: int) -> li
         return []
     except UnicodeDecodeError:
         raise CorruptCheckpoint(f"{path} is not text") from None
+    if not text:
+        # Kafka makes its checkpoints empty and writes them when there is something to say.
+        return []
     lines = text.split("\n")
     if len(lines) < 3 or lines[-1] or _number(lines[0], path) != CHECKPOINT_VERSION:
         raise CorruptCheckpoint(f"{path} is not a checkpoint of version {CHECKPOINT_VERSION}")
