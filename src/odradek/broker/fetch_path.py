@@ -13,18 +13,17 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Final, final
 
 from odradek.base.error_codes import ErrorCode
-from odradek.base.errors import ProtocolViolation
 from odradek.base.identifiers import ZERO_UUID
 from odradek.broker.fetch_plan import (
     FetchParameters,
     PartitionFetch,
-    PartitionKey,
     PartitionResult,
     find,
     locate,
     read_all,
     read_one,
 )
+from odradek.broker.fetch_request import read_fetch
 from odradek.broker.fetch_response import NODE_ENDPOINTS_VERSION_MIN, TOPIC_ID_VERSION_MIN, NodeEndpoint, ResponseWriter
 from odradek.broker.fetch_sessions import FetchContext
 from odradek.broker.node import Node
@@ -33,7 +32,6 @@ from odradek.broker.purgatory import Parking
 from odradek.broker.request import RequestContext
 from odradek.config.broker import FETCH_MAX_BYTES
 from odradek.net.output import FileRange
-from odradek.protocol.messages.fetch import FetchRequest
 
 Reply = Callable[[list[bytes | FileRange]], None]
 
@@ -108,25 +106,23 @@ def handle_fetch(node: Node, context: RequestContext, frame: bytes, body_positio
         ProtocolViolation: the frame is no fetch request of its version.
     """
     version = context.api_version
-    request, end = FetchRequest.decode(frame, body_position, version)
-    if end != len(frame):
-        raise ProtocolViolation(f"{len(frame) - end} bytes are left over")
-    replica_id = request.replica_state.replica_id if version >= 15 else request.replica_id
+    request = read_fetch(frame, body_position, len(frame), version)
+    replica_id = request.replica_id
     session = node.fetch_sessions.begin(
         request.session_id,
         request.session_epoch,
-        _fetches_of(request),
-        _forgotten_of(request),
+        request.fetches,
+        request.forgotten,
         is_follower=replica_id >= 0,
         uses_topic_ids=version >= TOPIC_ID_VERSION_MIN,
     )
     image = node.image
     known, unknown = find(session.fetches(), node.partitions, image)
-    bytes_max = min(request.max_bytes, node.settings[FETCH_MAX_BYTES])
+    bytes_max = min(request.bytes_max, node.settings[FETCH_MAX_BYTES])
     parameters = FetchParameters(
         replica_id=replica_id,
-        wait_max_ms=request.max_wait_ms,
-        bytes_min=min(request.min_bytes, bytes_max),
+        wait_max_ms=request.wait_max_ms,
+        bytes_min=min(request.bytes_min, bytes_max),
         bytes_max=bytes_max,
         isolation_level=request.isolation_level,
         is_leader_required=replica_id >= 0 or version < FOLLOWER_FETCH_VERSION_MIN,
@@ -160,26 +156,6 @@ def _is_enough(results: Sequence[PartitionResult], bytes_min: int) -> bool:
             return True
         size += result.size
     return size >= bytes_min
-
-
-def _fetches_of(request: FetchRequest) -> list[PartitionFetch]:
-    return [
-        PartitionFetch(
-            topic.topic,
-            topic.topic_id,
-            partition.partition,
-            partition.fetch_offset,
-            partition.partition_max_bytes,
-            partition.current_leader_epoch,
-            partition.last_fetched_epoch,
-        )
-        for topic in request.topics
-        for partition in topic.partitions
-    ]
-
-
-def _forgotten_of(request: FetchRequest) -> list[PartitionKey]:
-    return [(topic.topic or topic.topic_id, index) for topic in request.forgotten_topics_data for index in topic.partitions]
 
 
 def _response(node: Node, context: RequestContext, session: FetchContext, results: list[PartitionResult]) -> list[bytes | FileRange]:
