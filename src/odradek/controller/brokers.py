@@ -180,6 +180,9 @@ class BrokerDecisions:
         is_caught_up = request.current_metadata_offset >= registration_offset
         records, is_fenced, should_shut_down = self._next_state(broker, session, request, is_caught_up=is_caught_up)
         records += self._directory_records(broker, request)
+        if should_shut_down:
+            # It said goodbye: its next incarnation need not wait until the silence has lasted a session.
+            self.sessions.forget(broker.node_id)
         response = BrokerHeartbeatResponse(is_caught_up=is_caught_up, is_fenced=is_fenced, should_shut_down=should_shut_down)
         return Decision(records=records, response=response)
 
