@@ -131,4 +131,4 @@ def record_size_bound(record: Record) -> int:
     """A size that `record` does not exceed in a batch, whatever its deltas are."""
     # Length 5, attributes 1, timestamp 10, offset 5, key 5, value 5, headers 5.
     size = 36 + len(record.key or b"") + len(record.value or b"")
-    return size + sum(10 + 3 * len(header.key) + len(header.value or b"") for header in record.headers)
+    return size + sum(10 + 4 * len(header.key) + len(header.value or b"") for header in record.headers)
