@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import typing
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from odradek.broker.handlers import refusals
 from odradek.broker.request import RequestContext
 from odradek.protocol import apis
 from odradek.protocol.message import Message
+from odradek.wire.structure import Structure, fields_of
 
 # Produce and Fetch never become objects on their way; DescribeLogDirs has no error before version 3, it answers with no directories.
 OTHERWISE_REFUSED = {(0, version) for version in range(14)} | {(1, version) for version in range(19)} | {(35, 1), (35, 2)}
@@ -46,17 +46,16 @@ def context_of(api_key: int, api_version: int) -> RequestContext:
 
 def populated(message_type: type) -> object:
     """A message with one element in each of its lists, however deep."""
-    hints = typing.get_type_hints(message_type, vars(import_module(message_type.__module__)))
+    hints = typing.get_type_hints(message_type.__init__, vars(import_module(message_type.__module__)))
     values: dict[str, object] = {}
-    for field in dataclasses.fields(message_type):
-        hint = hints[field.name]
+    for name, hint in hints.items():
         candidates = [hint, *typing.get_args(hint)]
         for candidate in candidates:
             if typing.get_origin(candidate) is list:
                 (element,) = typing.get_args(candidate)
-                values[field.name] = [
+                values[name] = [
                     populated(typing.cast(type, element))
-                    if dataclasses.is_dataclass(element)
+                    if isinstance(element, type) and issubclass(element, Structure)
                     else element(bytes(16))
                     if element is bytes
                     else element()
@@ -85,10 +84,9 @@ def codes_in(value: object) -> Iterator[int]:
     if isinstance(value, list):
         for element in value:
             yield from codes_in(element)
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for field in dataclasses.fields(value):
-            inner = getattr(value, field.name)
-            if field.name in ("error_code", "partition_error_code"):
+    elif isinstance(value, Structure):
+        for name, inner in fields_of(value).items():
+            if name in ("error_code", "partition_error_code"):
                 yield inner
             else:
                 yield from codes_in(inner)

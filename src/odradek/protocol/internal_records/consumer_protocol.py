@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -16,6 +15,7 @@ from odradek.wire.reading import (
     read_string_elements,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_count,
     write_int32_elements,
@@ -28,12 +28,14 @@ from odradek.wire.writing import (
 _LAYOUT_0 = Struct(">i")
 
 
-@dataclass(slots=True)
-class ConsumerProtocolAssignmentTopicPartition:
+class ConsumerProtocolAssignmentTopicPartition(Structure):
     """Part of ConsumerProtocolAssignment, versions 0 to 3."""
 
-    topic: str = ""
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("topic", "partitions")
+
+    def __init__(self, topic: str = "", partitions: list[int] = FRESH) -> None:
+        self.topic = topic
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_string(out, self.topic)
@@ -48,8 +50,7 @@ class ConsumerProtocolAssignmentTopicPartition:
         return cls(topic, partitions), position
 
 
-@dataclass(slots=True)
-class ConsumerProtocolAssignment:
+class ConsumerProtocolAssignment(Structure):
     """ConsumerProtocolAssignment, versions 0 to 3."""
 
     NAME: ClassVar[str] = "ConsumerProtocolAssignment"
@@ -58,8 +59,11 @@ class ConsumerProtocolAssignment:
     VERSION_MAX: ClassVar[int] = 3
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    assigned_partitions: list[ConsumerProtocolAssignmentTopicPartition] = field(default_factory=list)
-    user_data: bytes | None = None
+    __slots__ = ("assigned_partitions", "user_data")
+
+    def __init__(self, assigned_partitions: list[ConsumerProtocolAssignmentTopicPartition] = FRESH, user_data: bytes | None = None) -> None:
+        self.assigned_partitions = [] if assigned_partitions is FRESH else assigned_partitions
+        self.user_data = user_data
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 3:
@@ -88,12 +92,14 @@ class ConsumerProtocolAssignment:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ConsumerProtocolSubscriptionTopicPartition:
+class ConsumerProtocolSubscriptionTopicPartition(Structure):
     """Part of ConsumerProtocolSubscription, versions 1 to 3."""
 
-    topic: str = ""
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("topic", "partitions")
+
+    def __init__(self, topic: str = "", partitions: list[int] = FRESH) -> None:
+        self.topic = topic
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_string(out, self.topic)
@@ -108,8 +114,7 @@ class ConsumerProtocolSubscriptionTopicPartition:
         return cls(topic, partitions), position
 
 
-@dataclass(slots=True)
-class ConsumerProtocolSubscription:
+class ConsumerProtocolSubscription(Structure):
     """ConsumerProtocolSubscription, versions 0 to 3."""
 
     NAME: ClassVar[str] = "ConsumerProtocolSubscription"
@@ -118,11 +123,21 @@ class ConsumerProtocolSubscription:
     VERSION_MAX: ClassVar[int] = 3
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    topics: list[str] = field(default_factory=list)
-    user_data: bytes | None = None
-    owned_partitions: list[ConsumerProtocolSubscriptionTopicPartition] = field(default_factory=list)
-    generation_id: int = -1
-    rack_id: str | None = None
+    __slots__ = ("topics", "user_data", "owned_partitions", "generation_id", "rack_id")
+
+    def __init__(
+        self,
+        topics: list[str] = FRESH,
+        user_data: bytes | None = None,
+        owned_partitions: list[ConsumerProtocolSubscriptionTopicPartition] = FRESH,
+        generation_id: int = -1,
+        rack_id: str | None = None,
+    ) -> None:
+        self.topics = [] if topics is FRESH else topics
+        self.user_data = user_data
+        self.owned_partitions = [] if owned_partitions is FRESH else owned_partitions
+        self.generation_id = generation_id
+        self.rack_id = rack_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 3:

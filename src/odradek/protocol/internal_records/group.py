@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -26,6 +25,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, tag_size_mismatch, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.varint import read_unsigned_varint
 from odradek.wire.writing import (
     write_bytes,
@@ -55,8 +55,7 @@ _LAYOUT_8 = Struct(">H")
 _LAYOUT_9 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class ConsumerGroupCurrentMemberAssignmentKey:
+class ConsumerGroupCurrentMemberAssignmentKey(Structure):
     """ConsumerGroupCurrentMemberAssignmentKey, version 0."""
 
     NAME: ClassVar[str] = "ConsumerGroupCurrentMemberAssignmentKey"
@@ -65,8 +64,11 @@ class ConsumerGroupCurrentMemberAssignmentKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
-    member_id: str = ""
+    __slots__ = ("group_id", "member_id")
+
+    def __init__(self, group_id: str = "", member_id: str = "") -> None:
+        self.group_id = group_id
+        self.member_id = member_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -89,13 +91,15 @@ class ConsumerGroupCurrentMemberAssignmentKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ConsumerGroupCurrentMemberAssignmentValueTopicPartitions:
+class ConsumerGroupCurrentMemberAssignmentValueTopicPartitions(Structure):
     """Part of ConsumerGroupCurrentMemberAssignmentValue, version 0."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[int] = field(default_factory=list)
-    assignment_epochs: list[int] | None = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions", "assignment_epochs")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[int] = FRESH, assignment_epochs: list[int] | None = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
+        self.assignment_epochs = [] if assignment_epochs is FRESH else assignment_epochs
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.topic_id)
@@ -135,8 +139,7 @@ class ConsumerGroupCurrentMemberAssignmentValueTopicPartitions:
         return cls(topic_id, partitions, assignment_epochs), position
 
 
-@dataclass(slots=True)
-class ConsumerGroupCurrentMemberAssignmentValue:
+class ConsumerGroupCurrentMemberAssignmentValue(Structure):
     """ConsumerGroupCurrentMemberAssignmentValue, version 0."""
 
     NAME: ClassVar[str] = "ConsumerGroupCurrentMemberAssignmentValue"
@@ -145,11 +148,21 @@ class ConsumerGroupCurrentMemberAssignmentValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    member_epoch: int = 0
-    previous_member_epoch: int = 0
-    state: int = 0
-    assigned_partitions: list[ConsumerGroupCurrentMemberAssignmentValueTopicPartitions] = field(default_factory=list)
-    partitions_pending_revocation: list[ConsumerGroupCurrentMemberAssignmentValueTopicPartitions] = field(default_factory=list)
+    __slots__ = ("member_epoch", "previous_member_epoch", "state", "assigned_partitions", "partitions_pending_revocation")
+
+    def __init__(
+        self,
+        member_epoch: int = 0,
+        previous_member_epoch: int = 0,
+        state: int = 0,
+        assigned_partitions: list[ConsumerGroupCurrentMemberAssignmentValueTopicPartitions] = FRESH,
+        partitions_pending_revocation: list[ConsumerGroupCurrentMemberAssignmentValueTopicPartitions] = FRESH,
+    ) -> None:
+        self.member_epoch = member_epoch
+        self.previous_member_epoch = previous_member_epoch
+        self.state = state
+        self.assigned_partitions = [] if assigned_partitions is FRESH else assigned_partitions
+        self.partitions_pending_revocation = [] if partitions_pending_revocation is FRESH else partitions_pending_revocation
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -192,8 +205,7 @@ class ConsumerGroupCurrentMemberAssignmentValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ConsumerGroupMemberMetadataKey:
+class ConsumerGroupMemberMetadataKey(Structure):
     """ConsumerGroupMemberMetadataKey, version 0."""
 
     NAME: ClassVar[str] = "ConsumerGroupMemberMetadataKey"
@@ -202,8 +214,11 @@ class ConsumerGroupMemberMetadataKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
-    member_id: str = ""
+    __slots__ = ("group_id", "member_id")
+
+    def __init__(self, group_id: str = "", member_id: str = "") -> None:
+        self.group_id = group_id
+        self.member_id = member_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -226,12 +241,14 @@ class ConsumerGroupMemberMetadataKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ClassicProtocol:
+class ClassicProtocol(Structure):
     """Part of ConsumerGroupMemberMetadataValue, version 0."""
 
-    name: str = ""
-    metadata: bytes = b""
+    __slots__ = ("name", "metadata")
+
+    def __init__(self, name: str = "", metadata: bytes = b"") -> None:
+        self.name = name
+        self.metadata = metadata
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -249,12 +266,14 @@ class ClassicProtocol:
         return cls(name, metadata), position
 
 
-@dataclass(slots=True)
-class ClassicMemberMetadata:
+class ClassicMemberMetadata(Structure):
     """Part of ConsumerGroupMemberMetadataValue, version 0."""
 
-    session_timeout_ms: int = 0
-    supported_protocols: list[ClassicProtocol] = field(default_factory=list)
+    __slots__ = ("session_timeout_ms", "supported_protocols")
+
+    def __init__(self, session_timeout_ms: int = 0, supported_protocols: list[ClassicProtocol] = FRESH) -> None:
+        self.session_timeout_ms = session_timeout_ms
+        self.supported_protocols = [] if supported_protocols is FRESH else supported_protocols
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.session_timeout_ms)
@@ -279,8 +298,7 @@ class ClassicMemberMetadata:
         return cls(session_timeout_ms, supported_protocols), position
 
 
-@dataclass(slots=True)
-class ConsumerGroupMemberMetadataValue:
+class ConsumerGroupMemberMetadataValue(Structure):
     """ConsumerGroupMemberMetadataValue, version 0."""
 
     NAME: ClassVar[str] = "ConsumerGroupMemberMetadataValue"
@@ -289,15 +307,39 @@ class ConsumerGroupMemberMetadataValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    instance_id: str | None = ""
-    rack_id: str | None = ""
-    client_id: str = ""
-    client_host: str = ""
-    subscribed_topic_names: list[str] = field(default_factory=list)
-    subscribed_topic_regex: str | None = ""
-    rebalance_timeout_ms: int = -1
-    server_assignor: str | None = ""
-    classic_member_metadata: ClassicMemberMetadata | None = field(default_factory=ClassicMemberMetadata)
+    __slots__ = (
+        "instance_id",
+        "rack_id",
+        "client_id",
+        "client_host",
+        "subscribed_topic_names",
+        "subscribed_topic_regex",
+        "rebalance_timeout_ms",
+        "server_assignor",
+        "classic_member_metadata",
+    )
+
+    def __init__(
+        self,
+        instance_id: str | None = "",
+        rack_id: str | None = "",
+        client_id: str = "",
+        client_host: str = "",
+        subscribed_topic_names: list[str] = FRESH,
+        subscribed_topic_regex: str | None = "",
+        rebalance_timeout_ms: int = -1,
+        server_assignor: str | None = "",
+        classic_member_metadata: ClassicMemberMetadata | None = FRESH,
+    ) -> None:
+        self.instance_id = instance_id
+        self.rack_id = rack_id
+        self.client_id = client_id
+        self.client_host = client_host
+        self.subscribed_topic_names = [] if subscribed_topic_names is FRESH else subscribed_topic_names
+        self.subscribed_topic_regex = subscribed_topic_regex
+        self.rebalance_timeout_ms = rebalance_timeout_ms
+        self.server_assignor = server_assignor
+        self.classic_member_metadata = ClassicMemberMetadata() if classic_member_metadata is FRESH else classic_member_metadata
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -362,8 +404,7 @@ class ConsumerGroupMemberMetadataValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ConsumerGroupMetadataKey:
+class ConsumerGroupMetadataKey(Structure):
     """ConsumerGroupMetadataKey, version 0."""
 
     NAME: ClassVar[str] = "ConsumerGroupMetadataKey"
@@ -372,7 +413,10 @@ class ConsumerGroupMetadataKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
+    __slots__ = ("group_id",)
+
+    def __init__(self, group_id: str = "") -> None:
+        self.group_id = group_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -393,8 +437,7 @@ class ConsumerGroupMetadataKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ConsumerGroupMetadataValue:
+class ConsumerGroupMetadataValue(Structure):
     """ConsumerGroupMetadataValue, version 0."""
 
     NAME: ClassVar[str] = "ConsumerGroupMetadataValue"
@@ -403,8 +446,11 @@ class ConsumerGroupMetadataValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    epoch: int = 0
-    metadata_hash: int = 0
+    __slots__ = ("epoch", "metadata_hash")
+
+    def __init__(self, epoch: int = 0, metadata_hash: int = 0) -> None:
+        self.epoch = epoch
+        self.metadata_hash = metadata_hash
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -446,8 +492,7 @@ class ConsumerGroupMetadataValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ConsumerGroupPartitionMetadataKey:
+class ConsumerGroupPartitionMetadataKey(Structure):
     """ConsumerGroupPartitionMetadataKey, version 0."""
 
     NAME: ClassVar[str] = "ConsumerGroupPartitionMetadataKey"
@@ -456,7 +501,10 @@ class ConsumerGroupPartitionMetadataKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
+    __slots__ = ("group_id",)
+
+    def __init__(self, group_id: str = "") -> None:
+        self.group_id = group_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -477,12 +525,14 @@ class ConsumerGroupPartitionMetadataKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class PartitionMetadata:
+class PartitionMetadata(Structure):
     """Part of ConsumerGroupPartitionMetadataValue, version 0."""
 
-    partition: int = 0
-    racks: list[str] = field(default_factory=list)
+    __slots__ = ("partition", "racks")
+
+    def __init__(self, partition: int = 0, racks: list[str] = FRESH) -> None:
+        self.partition = partition
+        self.racks = [] if racks is FRESH else racks
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.partition)
@@ -503,14 +553,18 @@ class PartitionMetadata:
         return cls(partition, racks), position
 
 
-@dataclass(slots=True)
-class TopicMetadata:
+class TopicMetadata(Structure):
     """Part of ConsumerGroupPartitionMetadataValue, version 0."""
 
-    topic_id: Uuid = ZERO_UUID
-    topic_name: str = ""
-    num_partitions: int = 0
-    partition_metadata: list[PartitionMetadata] = field(default_factory=list)
+    __slots__ = ("topic_id", "topic_name", "num_partitions", "partition_metadata")
+
+    def __init__(
+        self, topic_id: Uuid = ZERO_UUID, topic_name: str = "", num_partitions: int = 0, partition_metadata: list[PartitionMetadata] = FRESH
+    ) -> None:
+        self.topic_id = topic_id
+        self.topic_name = topic_name
+        self.num_partitions = num_partitions
+        self.partition_metadata = [] if partition_metadata is FRESH else partition_metadata
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.topic_id)
@@ -540,8 +594,7 @@ class TopicMetadata:
         return cls(topic_id, topic_name, num_partitions, partition_metadata), position
 
 
-@dataclass(slots=True)
-class ConsumerGroupPartitionMetadataValue:
+class ConsumerGroupPartitionMetadataValue(Structure):
     """ConsumerGroupPartitionMetadataValue, version 0."""
 
     NAME: ClassVar[str] = "ConsumerGroupPartitionMetadataValue"
@@ -550,7 +603,10 @@ class ConsumerGroupPartitionMetadataValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    topics: list[TopicMetadata] = field(default_factory=list)
+    __slots__ = ("topics",)
+
+    def __init__(self, topics: list[TopicMetadata] = FRESH) -> None:
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -582,8 +638,7 @@ class ConsumerGroupPartitionMetadataValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ConsumerGroupRegularExpressionKey:
+class ConsumerGroupRegularExpressionKey(Structure):
     """ConsumerGroupRegularExpressionKey, version 0."""
 
     NAME: ClassVar[str] = "ConsumerGroupRegularExpressionKey"
@@ -592,8 +647,11 @@ class ConsumerGroupRegularExpressionKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
-    regular_expression: str = ""
+    __slots__ = ("group_id", "regular_expression")
+
+    def __init__(self, group_id: str = "", regular_expression: str = "") -> None:
+        self.group_id = group_id
+        self.regular_expression = regular_expression
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -616,8 +674,7 @@ class ConsumerGroupRegularExpressionKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ConsumerGroupRegularExpressionValue:
+class ConsumerGroupRegularExpressionValue(Structure):
     """ConsumerGroupRegularExpressionValue, version 0."""
 
     NAME: ClassVar[str] = "ConsumerGroupRegularExpressionValue"
@@ -626,9 +683,12 @@ class ConsumerGroupRegularExpressionValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    topics: list[str] = field(default_factory=list)
-    version: int = 0
-    timestamp: int = 0
+    __slots__ = ("topics", "version", "timestamp")
+
+    def __init__(self, topics: list[str] = FRESH, version: int = 0, timestamp: int = 0) -> None:
+        self.topics = [] if topics is FRESH else topics
+        self.version = version
+        self.timestamp = timestamp
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -659,8 +719,7 @@ class ConsumerGroupRegularExpressionValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ConsumerGroupTargetAssignmentMemberKey:
+class ConsumerGroupTargetAssignmentMemberKey(Structure):
     """ConsumerGroupTargetAssignmentMemberKey, version 0."""
 
     NAME: ClassVar[str] = "ConsumerGroupTargetAssignmentMemberKey"
@@ -669,8 +728,11 @@ class ConsumerGroupTargetAssignmentMemberKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
-    member_id: str = ""
+    __slots__ = ("group_id", "member_id")
+
+    def __init__(self, group_id: str = "", member_id: str = "") -> None:
+        self.group_id = group_id
+        self.member_id = member_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -693,12 +755,14 @@ class ConsumerGroupTargetAssignmentMemberKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ConsumerGroupTargetAssignmentMemberValueTopicPartition:
+class ConsumerGroupTargetAssignmentMemberValueTopicPartition(Structure):
     """Part of ConsumerGroupTargetAssignmentMemberValue, version 0."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[int] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.topic_id)
@@ -719,8 +783,7 @@ class ConsumerGroupTargetAssignmentMemberValueTopicPartition:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class ConsumerGroupTargetAssignmentMemberValue:
+class ConsumerGroupTargetAssignmentMemberValue(Structure):
     """ConsumerGroupTargetAssignmentMemberValue, version 0."""
 
     NAME: ClassVar[str] = "ConsumerGroupTargetAssignmentMemberValue"
@@ -729,7 +792,10 @@ class ConsumerGroupTargetAssignmentMemberValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    topic_partitions: list[ConsumerGroupTargetAssignmentMemberValueTopicPartition] = field(default_factory=list)
+    __slots__ = ("topic_partitions",)
+
+    def __init__(self, topic_partitions: list[ConsumerGroupTargetAssignmentMemberValueTopicPartition] = FRESH) -> None:
+        self.topic_partitions = [] if topic_partitions is FRESH else topic_partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -761,8 +827,7 @@ class ConsumerGroupTargetAssignmentMemberValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ConsumerGroupTargetAssignmentMetadataKey:
+class ConsumerGroupTargetAssignmentMetadataKey(Structure):
     """ConsumerGroupTargetAssignmentMetadataKey, version 0."""
 
     NAME: ClassVar[str] = "ConsumerGroupTargetAssignmentMetadataKey"
@@ -771,7 +836,10 @@ class ConsumerGroupTargetAssignmentMetadataKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
+    __slots__ = ("group_id",)
+
+    def __init__(self, group_id: str = "") -> None:
+        self.group_id = group_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -792,8 +860,7 @@ class ConsumerGroupTargetAssignmentMetadataKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ConsumerGroupTargetAssignmentMetadataValue:
+class ConsumerGroupTargetAssignmentMetadataValue(Structure):
     """ConsumerGroupTargetAssignmentMetadataValue, version 0."""
 
     NAME: ClassVar[str] = "ConsumerGroupTargetAssignmentMetadataValue"
@@ -802,8 +869,11 @@ class ConsumerGroupTargetAssignmentMetadataValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    assignment_epoch: int = 0
-    assignment_timestamp: int = 0
+    __slots__ = ("assignment_epoch", "assignment_timestamp")
+
+    def __init__(self, assignment_epoch: int = 0, assignment_timestamp: int = 0) -> None:
+        self.assignment_epoch = assignment_epoch
+        self.assignment_timestamp = assignment_timestamp
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -845,8 +915,7 @@ class ConsumerGroupTargetAssignmentMetadataValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class GroupMetadataKey:
+class GroupMetadataKey(Structure):
     """GroupMetadataKey, version 0."""
 
     NAME: ClassVar[str] = "GroupMetadataKey"
@@ -855,7 +924,10 @@ class GroupMetadataKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group: str = ""
+    __slots__ = ("group",)
+
+    def __init__(self, group: str = "") -> None:
+        self.group = group
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -876,18 +948,39 @@ class GroupMetadataKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class MemberMetadata:
+class MemberMetadata(Structure):
     """Part of GroupMetadataValue, versions 0 to 4."""
 
-    member_id: str = ""
-    group_instance_id: str | None = None
-    client_id: str = ""
-    client_host: str = ""
-    rebalance_timeout: int = -1
-    session_timeout: int = 0
-    subscription: bytes = b""
-    assignment: bytes = b""
+    __slots__ = (
+        "member_id",
+        "group_instance_id",
+        "client_id",
+        "client_host",
+        "rebalance_timeout",
+        "session_timeout",
+        "subscription",
+        "assignment",
+    )
+
+    def __init__(
+        self,
+        member_id: str = "",
+        group_instance_id: str | None = None,
+        client_id: str = "",
+        client_host: str = "",
+        rebalance_timeout: int = -1,
+        session_timeout: int = 0,
+        subscription: bytes = b"",
+        assignment: bytes = b"",
+    ) -> None:
+        self.member_id = member_id
+        self.group_instance_id = group_instance_id
+        self.client_id = client_id
+        self.client_host = client_host
+        self.rebalance_timeout = rebalance_timeout
+        self.session_timeout = session_timeout
+        self.subscription = subscription
+        self.assignment = assignment
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 4:
@@ -965,8 +1058,7 @@ class MemberMetadata:
         return cls(member_id, group_instance_id, client_id, client_host, rebalance_timeout, session_timeout, subscription, assignment), position
 
 
-@dataclass(slots=True)
-class GroupMetadataValue:
+class GroupMetadataValue(Structure):
     """GroupMetadataValue, versions 0 to 4."""
 
     NAME: ClassVar[str] = "GroupMetadataValue"
@@ -975,12 +1067,23 @@ class GroupMetadataValue:
     VERSION_MAX: ClassVar[int] = 4
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 4
 
-    protocol_type: str = ""
-    generation: int = 0
-    protocol: str | None = ""
-    leader: str | None = ""
-    current_state_timestamp: int = -1
-    members: list[MemberMetadata] = field(default_factory=list)
+    __slots__ = ("protocol_type", "generation", "protocol", "leader", "current_state_timestamp", "members")
+
+    def __init__(
+        self,
+        protocol_type: str = "",
+        generation: int = 0,
+        protocol: str | None = "",
+        leader: str | None = "",
+        current_state_timestamp: int = -1,
+        members: list[MemberMetadata] = FRESH,
+    ) -> None:
+        self.protocol_type = protocol_type
+        self.generation = generation
+        self.protocol = protocol
+        self.leader = leader
+        self.current_state_timestamp = current_state_timestamp
+        self.members = [] if members is FRESH else members
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 4:
@@ -1058,8 +1161,7 @@ class GroupMetadataValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class LegacyOffsetCommitKey:
+class LegacyOffsetCommitKey(Structure):
     """LegacyOffsetCommitKey, version 0."""
 
     NAME: ClassVar[str] = "LegacyOffsetCommitKey"
@@ -1068,9 +1170,12 @@ class LegacyOffsetCommitKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group: str = ""
-    topic: str = ""
-    partition: int = 0
+    __slots__ = ("group", "topic", "partition")
+
+    def __init__(self, group: str = "", topic: str = "", partition: int = 0) -> None:
+        self.group = group
+        self.topic = topic
+        self.partition = partition
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1096,8 +1201,7 @@ class LegacyOffsetCommitKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class LegacyOffsetCommitValue:
+class LegacyOffsetCommitValue(Structure):
     """LegacyOffsetCommitValue, version 0."""
 
     NAME: ClassVar[str] = "LegacyOffsetCommitValue"
@@ -1106,9 +1210,12 @@ class LegacyOffsetCommitValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    offset: int = 0
-    metadata: str = ""
-    commit_timestamp: int = 0
+    __slots__ = ("offset", "metadata", "commit_timestamp")
+
+    def __init__(self, offset: int = 0, metadata: str = "", commit_timestamp: int = 0) -> None:
+        self.offset = offset
+        self.metadata = metadata
+        self.commit_timestamp = commit_timestamp
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1135,8 +1242,7 @@ class LegacyOffsetCommitValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class OffsetCommitKey:
+class OffsetCommitKey(Structure):
     """OffsetCommitKey, version 0."""
 
     NAME: ClassVar[str] = "OffsetCommitKey"
@@ -1145,9 +1251,12 @@ class OffsetCommitKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group: str = ""
-    topic: str = ""
-    partition: int = 0
+    __slots__ = ("group", "topic", "partition")
+
+    def __init__(self, group: str = "", topic: str = "", partition: int = 0) -> None:
+        self.group = group
+        self.topic = topic
+        self.partition = partition
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1173,8 +1282,7 @@ class OffsetCommitKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class OffsetCommitValue:
+class OffsetCommitValue(Structure):
     """OffsetCommitValue, versions 0 to 4."""
 
     NAME: ClassVar[str] = "OffsetCommitValue"
@@ -1183,12 +1291,23 @@ class OffsetCommitValue:
     VERSION_MAX: ClassVar[int] = 4
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 4
 
-    offset: int = 0
-    leader_epoch: int = -1
-    metadata: str = ""
-    commit_timestamp: int = 0
-    expire_timestamp: int = -1
-    topic_id: Uuid = ZERO_UUID
+    __slots__ = ("offset", "leader_epoch", "metadata", "commit_timestamp", "expire_timestamp", "topic_id")
+
+    def __init__(
+        self,
+        offset: int = 0,
+        leader_epoch: int = -1,
+        metadata: str = "",
+        commit_timestamp: int = 0,
+        expire_timestamp: int = -1,
+        topic_id: Uuid = ZERO_UUID,
+    ) -> None:
+        self.offset = offset
+        self.leader_epoch = leader_epoch
+        self.metadata = metadata
+        self.commit_timestamp = commit_timestamp
+        self.expire_timestamp = expire_timestamp
+        self.topic_id = topic_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 4:
@@ -1265,8 +1384,7 @@ class OffsetCommitValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ShareGroupCurrentMemberAssignmentKey:
+class ShareGroupCurrentMemberAssignmentKey(Structure):
     """ShareGroupCurrentMemberAssignmentKey, version 0."""
 
     NAME: ClassVar[str] = "ShareGroupCurrentMemberAssignmentKey"
@@ -1275,8 +1393,11 @@ class ShareGroupCurrentMemberAssignmentKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
-    member_id: str = ""
+    __slots__ = ("group_id", "member_id")
+
+    def __init__(self, group_id: str = "", member_id: str = "") -> None:
+        self.group_id = group_id
+        self.member_id = member_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1299,12 +1420,14 @@ class ShareGroupCurrentMemberAssignmentKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ShareGroupCurrentMemberAssignmentValueTopicPartitions:
+class ShareGroupCurrentMemberAssignmentValueTopicPartitions(Structure):
     """Part of ShareGroupCurrentMemberAssignmentValue, version 0."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[int] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.topic_id)
@@ -1325,8 +1448,7 @@ class ShareGroupCurrentMemberAssignmentValueTopicPartitions:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class ShareGroupCurrentMemberAssignmentValue:
+class ShareGroupCurrentMemberAssignmentValue(Structure):
     """ShareGroupCurrentMemberAssignmentValue, version 0."""
 
     NAME: ClassVar[str] = "ShareGroupCurrentMemberAssignmentValue"
@@ -1335,10 +1457,19 @@ class ShareGroupCurrentMemberAssignmentValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    member_epoch: int = 0
-    previous_member_epoch: int = 0
-    state: int = 0
-    assigned_partitions: list[ShareGroupCurrentMemberAssignmentValueTopicPartitions] = field(default_factory=list)
+    __slots__ = ("member_epoch", "previous_member_epoch", "state", "assigned_partitions")
+
+    def __init__(
+        self,
+        member_epoch: int = 0,
+        previous_member_epoch: int = 0,
+        state: int = 0,
+        assigned_partitions: list[ShareGroupCurrentMemberAssignmentValueTopicPartitions] = FRESH,
+    ) -> None:
+        self.member_epoch = member_epoch
+        self.previous_member_epoch = previous_member_epoch
+        self.state = state
+        self.assigned_partitions = [] if assigned_partitions is FRESH else assigned_partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1373,8 +1504,7 @@ class ShareGroupCurrentMemberAssignmentValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ShareGroupMemberMetadataKey:
+class ShareGroupMemberMetadataKey(Structure):
     """ShareGroupMemberMetadataKey, version 0."""
 
     NAME: ClassVar[str] = "ShareGroupMemberMetadataKey"
@@ -1383,8 +1513,11 @@ class ShareGroupMemberMetadataKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
-    member_id: str = ""
+    __slots__ = ("group_id", "member_id")
+
+    def __init__(self, group_id: str = "", member_id: str = "") -> None:
+        self.group_id = group_id
+        self.member_id = member_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1407,8 +1540,7 @@ class ShareGroupMemberMetadataKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ShareGroupMemberMetadataValue:
+class ShareGroupMemberMetadataValue(Structure):
     """ShareGroupMemberMetadataValue, version 0."""
 
     NAME: ClassVar[str] = "ShareGroupMemberMetadataValue"
@@ -1417,10 +1549,15 @@ class ShareGroupMemberMetadataValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    rack_id: str | None = ""
-    client_id: str = ""
-    client_host: str = ""
-    subscribed_topic_names: list[str] = field(default_factory=list)
+    __slots__ = ("rack_id", "client_id", "client_host", "subscribed_topic_names")
+
+    def __init__(
+        self, rack_id: str | None = "", client_id: str = "", client_host: str = "", subscribed_topic_names: list[str] = FRESH
+    ) -> None:
+        self.rack_id = rack_id
+        self.client_id = client_id
+        self.client_host = client_host
+        self.subscribed_topic_names = [] if subscribed_topic_names is FRESH else subscribed_topic_names
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1454,8 +1591,7 @@ class ShareGroupMemberMetadataValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ShareGroupMetadataKey:
+class ShareGroupMetadataKey(Structure):
     """ShareGroupMetadataKey, version 0."""
 
     NAME: ClassVar[str] = "ShareGroupMetadataKey"
@@ -1464,7 +1600,10 @@ class ShareGroupMetadataKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
+    __slots__ = ("group_id",)
+
+    def __init__(self, group_id: str = "") -> None:
+        self.group_id = group_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1485,8 +1624,7 @@ class ShareGroupMetadataKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ShareGroupMetadataValue:
+class ShareGroupMetadataValue(Structure):
     """ShareGroupMetadataValue, version 0."""
 
     NAME: ClassVar[str] = "ShareGroupMetadataValue"
@@ -1495,8 +1633,11 @@ class ShareGroupMetadataValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    epoch: int = 0
-    metadata_hash: int = 0
+    __slots__ = ("epoch", "metadata_hash")
+
+    def __init__(self, epoch: int = 0, metadata_hash: int = 0) -> None:
+        self.epoch = epoch
+        self.metadata_hash = metadata_hash
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1523,8 +1664,7 @@ class ShareGroupMetadataValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ShareGroupStatePartitionMetadataKey:
+class ShareGroupStatePartitionMetadataKey(Structure):
     """ShareGroupStatePartitionMetadataKey, version 0."""
 
     NAME: ClassVar[str] = "ShareGroupStatePartitionMetadataKey"
@@ -1533,7 +1673,10 @@ class ShareGroupStatePartitionMetadataKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
+    __slots__ = ("group_id",)
+
+    def __init__(self, group_id: str = "") -> None:
+        self.group_id = group_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1554,13 +1697,15 @@ class ShareGroupStatePartitionMetadataKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class TopicPartitionsInfo:
+class TopicPartitionsInfo(Structure):
     """Part of ShareGroupStatePartitionMetadataValue, version 0."""
 
-    topic_id: Uuid = ZERO_UUID
-    topic_name: str = ""
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("topic_id", "topic_name", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, topic_name: str = "", partitions: list[int] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.topic_name = topic_name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.topic_id)
@@ -1583,12 +1728,14 @@ class TopicPartitionsInfo:
         return cls(topic_id, topic_name, partitions), position
 
 
-@dataclass(slots=True)
-class ShareGroupStatePartitionMetadataValueTopicInfo:
+class ShareGroupStatePartitionMetadataValueTopicInfo(Structure):
     """Part of ShareGroupStatePartitionMetadataValue, version 0."""
 
-    topic_id: Uuid = ZERO_UUID
-    topic_name: str = ""
+    __slots__ = ("topic_id", "topic_name")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, topic_name: str = "") -> None:
+        self.topic_id = topic_id
+        self.topic_name = topic_name
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.topic_id)
@@ -1607,8 +1754,7 @@ class ShareGroupStatePartitionMetadataValueTopicInfo:
         return cls(topic_id, topic_name), position
 
 
-@dataclass(slots=True)
-class ShareGroupStatePartitionMetadataValue:
+class ShareGroupStatePartitionMetadataValue(Structure):
     """ShareGroupStatePartitionMetadataValue, version 0."""
 
     NAME: ClassVar[str] = "ShareGroupStatePartitionMetadataValue"
@@ -1617,9 +1763,17 @@ class ShareGroupStatePartitionMetadataValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    initializing_topics: list[TopicPartitionsInfo] = field(default_factory=list)
-    initialized_topics: list[TopicPartitionsInfo] = field(default_factory=list)
-    deleting_topics: list[ShareGroupStatePartitionMetadataValueTopicInfo] = field(default_factory=list)
+    __slots__ = ("initializing_topics", "initialized_topics", "deleting_topics")
+
+    def __init__(
+        self,
+        initializing_topics: list[TopicPartitionsInfo] = FRESH,
+        initialized_topics: list[TopicPartitionsInfo] = FRESH,
+        deleting_topics: list[ShareGroupStatePartitionMetadataValueTopicInfo] = FRESH,
+    ) -> None:
+        self.initializing_topics = [] if initializing_topics is FRESH else initializing_topics
+        self.initialized_topics = [] if initialized_topics is FRESH else initialized_topics
+        self.deleting_topics = [] if deleting_topics is FRESH else deleting_topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1667,8 +1821,7 @@ class ShareGroupStatePartitionMetadataValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ShareGroupTargetAssignmentMemberKey:
+class ShareGroupTargetAssignmentMemberKey(Structure):
     """ShareGroupTargetAssignmentMemberKey, version 0."""
 
     NAME: ClassVar[str] = "ShareGroupTargetAssignmentMemberKey"
@@ -1677,8 +1830,11 @@ class ShareGroupTargetAssignmentMemberKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
-    member_id: str = ""
+    __slots__ = ("group_id", "member_id")
+
+    def __init__(self, group_id: str = "", member_id: str = "") -> None:
+        self.group_id = group_id
+        self.member_id = member_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1701,12 +1857,14 @@ class ShareGroupTargetAssignmentMemberKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ShareGroupTargetAssignmentMemberValueTopicPartition:
+class ShareGroupTargetAssignmentMemberValueTopicPartition(Structure):
     """Part of ShareGroupTargetAssignmentMemberValue, version 0."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[int] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.topic_id)
@@ -1727,8 +1885,7 @@ class ShareGroupTargetAssignmentMemberValueTopicPartition:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class ShareGroupTargetAssignmentMemberValue:
+class ShareGroupTargetAssignmentMemberValue(Structure):
     """ShareGroupTargetAssignmentMemberValue, version 0."""
 
     NAME: ClassVar[str] = "ShareGroupTargetAssignmentMemberValue"
@@ -1737,7 +1894,10 @@ class ShareGroupTargetAssignmentMemberValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    topic_partitions: list[ShareGroupTargetAssignmentMemberValueTopicPartition] = field(default_factory=list)
+    __slots__ = ("topic_partitions",)
+
+    def __init__(self, topic_partitions: list[ShareGroupTargetAssignmentMemberValueTopicPartition] = FRESH) -> None:
+        self.topic_partitions = [] if topic_partitions is FRESH else topic_partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1769,8 +1929,7 @@ class ShareGroupTargetAssignmentMemberValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ShareGroupTargetAssignmentMetadataKey:
+class ShareGroupTargetAssignmentMetadataKey(Structure):
     """ShareGroupTargetAssignmentMetadataKey, version 0."""
 
     NAME: ClassVar[str] = "ShareGroupTargetAssignmentMetadataKey"
@@ -1779,7 +1938,10 @@ class ShareGroupTargetAssignmentMetadataKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
+    __slots__ = ("group_id",)
+
+    def __init__(self, group_id: str = "") -> None:
+        self.group_id = group_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1800,8 +1962,7 @@ class ShareGroupTargetAssignmentMetadataKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ShareGroupTargetAssignmentMetadataValue:
+class ShareGroupTargetAssignmentMetadataValue(Structure):
     """ShareGroupTargetAssignmentMetadataValue, version 0."""
 
     NAME: ClassVar[str] = "ShareGroupTargetAssignmentMetadataValue"
@@ -1810,8 +1971,11 @@ class ShareGroupTargetAssignmentMetadataValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    assignment_epoch: int = 0
-    assignment_timestamp: int = 0
+    __slots__ = ("assignment_epoch", "assignment_timestamp")
+
+    def __init__(self, assignment_epoch: int = 0, assignment_timestamp: int = 0) -> None:
+        self.assignment_epoch = assignment_epoch
+        self.assignment_timestamp = assignment_timestamp
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1853,8 +2017,7 @@ class ShareGroupTargetAssignmentMetadataValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class StreamsGroupCurrentMemberAssignmentKey:
+class StreamsGroupCurrentMemberAssignmentKey(Structure):
     """StreamsGroupCurrentMemberAssignmentKey, version 0."""
 
     NAME: ClassVar[str] = "StreamsGroupCurrentMemberAssignmentKey"
@@ -1863,8 +2026,11 @@ class StreamsGroupCurrentMemberAssignmentKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
-    member_id: str = ""
+    __slots__ = ("group_id", "member_id")
+
+    def __init__(self, group_id: str = "", member_id: str = "") -> None:
+        self.group_id = group_id
+        self.member_id = member_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1887,13 +2053,15 @@ class StreamsGroupCurrentMemberAssignmentKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class StreamsGroupCurrentMemberAssignmentValueTaskIds:
+class StreamsGroupCurrentMemberAssignmentValueTaskIds(Structure):
     """Part of StreamsGroupCurrentMemberAssignmentValue, version 0."""
 
-    subtopology_id: str = ""
-    partitions: list[int] = field(default_factory=list)
-    assignment_epochs: list[int] | None = field(default_factory=list)
+    __slots__ = ("subtopology_id", "partitions", "assignment_epochs")
+
+    def __init__(self, subtopology_id: str = "", partitions: list[int] = FRESH, assignment_epochs: list[int] | None = FRESH) -> None:
+        self.subtopology_id = subtopology_id
+        self.partitions = [] if partitions is FRESH else partitions
+        self.assignment_epochs = [] if assignment_epochs is FRESH else assignment_epochs
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.subtopology_id)
@@ -1932,8 +2100,7 @@ class StreamsGroupCurrentMemberAssignmentValueTaskIds:
         return cls(subtopology_id, partitions, assignment_epochs), position
 
 
-@dataclass(slots=True)
-class StreamsGroupCurrentMemberAssignmentValue:
+class StreamsGroupCurrentMemberAssignmentValue(Structure):
     """StreamsGroupCurrentMemberAssignmentValue, version 0."""
 
     NAME: ClassVar[str] = "StreamsGroupCurrentMemberAssignmentValue"
@@ -1942,15 +2109,39 @@ class StreamsGroupCurrentMemberAssignmentValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    member_epoch: int = 0
-    previous_member_epoch: int = 0
-    state: int = 0
-    active_tasks: list[StreamsGroupCurrentMemberAssignmentValueTaskIds] = field(default_factory=list)
-    standby_tasks: list[StreamsGroupCurrentMemberAssignmentValueTaskIds] = field(default_factory=list)
-    warmup_tasks: list[StreamsGroupCurrentMemberAssignmentValueTaskIds] = field(default_factory=list)
-    active_tasks_pending_revocation: list[StreamsGroupCurrentMemberAssignmentValueTaskIds] = field(default_factory=list)
-    standby_tasks_pending_revocation: list[StreamsGroupCurrentMemberAssignmentValueTaskIds] = field(default_factory=list)
-    warmup_tasks_pending_revocation: list[StreamsGroupCurrentMemberAssignmentValueTaskIds] = field(default_factory=list)
+    __slots__ = (
+        "member_epoch",
+        "previous_member_epoch",
+        "state",
+        "active_tasks",
+        "standby_tasks",
+        "warmup_tasks",
+        "active_tasks_pending_revocation",
+        "standby_tasks_pending_revocation",
+        "warmup_tasks_pending_revocation",
+    )
+
+    def __init__(
+        self,
+        member_epoch: int = 0,
+        previous_member_epoch: int = 0,
+        state: int = 0,
+        active_tasks: list[StreamsGroupCurrentMemberAssignmentValueTaskIds] = FRESH,
+        standby_tasks: list[StreamsGroupCurrentMemberAssignmentValueTaskIds] = FRESH,
+        warmup_tasks: list[StreamsGroupCurrentMemberAssignmentValueTaskIds] = FRESH,
+        active_tasks_pending_revocation: list[StreamsGroupCurrentMemberAssignmentValueTaskIds] = FRESH,
+        standby_tasks_pending_revocation: list[StreamsGroupCurrentMemberAssignmentValueTaskIds] = FRESH,
+        warmup_tasks_pending_revocation: list[StreamsGroupCurrentMemberAssignmentValueTaskIds] = FRESH,
+    ) -> None:
+        self.member_epoch = member_epoch
+        self.previous_member_epoch = previous_member_epoch
+        self.state = state
+        self.active_tasks = [] if active_tasks is FRESH else active_tasks
+        self.standby_tasks = [] if standby_tasks is FRESH else standby_tasks
+        self.warmup_tasks = [] if warmup_tasks is FRESH else warmup_tasks
+        self.active_tasks_pending_revocation = [] if active_tasks_pending_revocation is FRESH else active_tasks_pending_revocation
+        self.standby_tasks_pending_revocation = [] if standby_tasks_pending_revocation is FRESH else standby_tasks_pending_revocation
+        self.warmup_tasks_pending_revocation = [] if warmup_tasks_pending_revocation is FRESH else warmup_tasks_pending_revocation
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -2025,8 +2216,7 @@ class StreamsGroupCurrentMemberAssignmentValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class StreamsGroupMemberMetadataKey:
+class StreamsGroupMemberMetadataKey(Structure):
     """StreamsGroupMemberMetadataKey, version 0."""
 
     NAME: ClassVar[str] = "StreamsGroupMemberMetadataKey"
@@ -2035,8 +2225,11 @@ class StreamsGroupMemberMetadataKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
-    member_id: str = ""
+    __slots__ = ("group_id", "member_id")
+
+    def __init__(self, group_id: str = "", member_id: str = "") -> None:
+        self.group_id = group_id
+        self.member_id = member_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -2059,12 +2252,14 @@ class StreamsGroupMemberMetadataKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class Endpoint:
+class Endpoint(Structure):
     """Part of StreamsGroupMemberMetadataValue, version 0."""
 
-    host: str = ""
-    port: int = 0
+    __slots__ = ("host", "port")
+
+    def __init__(self, host: str = "", port: int = 0) -> None:
+        self.host = host
+        self.port = port
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.host)
@@ -2083,12 +2278,14 @@ class Endpoint:
         return cls(host, port), position
 
 
-@dataclass(slots=True)
-class KeyValue:
+class KeyValue(Structure):
     """Part of StreamsGroupMemberMetadataValue, version 0."""
 
-    key: str = ""
-    value: str = ""
+    __slots__ = ("key", "value")
+
+    def __init__(self, key: str = "", value: str = "") -> None:
+        self.key = key
+        self.value = value
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.key)
@@ -2106,8 +2303,7 @@ class KeyValue:
         return cls(key, value_), position
 
 
-@dataclass(slots=True)
-class StreamsGroupMemberMetadataValue:
+class StreamsGroupMemberMetadataValue(Structure):
     """StreamsGroupMemberMetadataValue, version 0."""
 
     NAME: ClassVar[str] = "StreamsGroupMemberMetadataValue"
@@ -2116,15 +2312,39 @@ class StreamsGroupMemberMetadataValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    instance_id: str | None = ""
-    rack_id: str | None = ""
-    client_id: str = ""
-    client_host: str = ""
-    rebalance_timeout_ms: int = -1
-    topology_epoch: int = 0
-    process_id: str = ""
-    user_endpoint: Endpoint | None = None
-    client_tags: list[KeyValue] = field(default_factory=list)
+    __slots__ = (
+        "instance_id",
+        "rack_id",
+        "client_id",
+        "client_host",
+        "rebalance_timeout_ms",
+        "topology_epoch",
+        "process_id",
+        "user_endpoint",
+        "client_tags",
+    )
+
+    def __init__(
+        self,
+        instance_id: str | None = "",
+        rack_id: str | None = "",
+        client_id: str = "",
+        client_host: str = "",
+        rebalance_timeout_ms: int = -1,
+        topology_epoch: int = 0,
+        process_id: str = "",
+        user_endpoint: Endpoint | None = None,
+        client_tags: list[KeyValue] = FRESH,
+    ) -> None:
+        self.instance_id = instance_id
+        self.rack_id = rack_id
+        self.client_id = client_id
+        self.client_host = client_host
+        self.rebalance_timeout_ms = rebalance_timeout_ms
+        self.topology_epoch = topology_epoch
+        self.process_id = process_id
+        self.user_endpoint = user_endpoint
+        self.client_tags = [] if client_tags is FRESH else client_tags
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -2180,8 +2400,7 @@ class StreamsGroupMemberMetadataValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class StreamsGroupMetadataKey:
+class StreamsGroupMetadataKey(Structure):
     """StreamsGroupMetadataKey, version 0."""
 
     NAME: ClassVar[str] = "StreamsGroupMetadataKey"
@@ -2190,7 +2409,10 @@ class StreamsGroupMetadataKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
+    __slots__ = ("group_id",)
+
+    def __init__(self, group_id: str = "") -> None:
+        self.group_id = group_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -2211,12 +2433,14 @@ class StreamsGroupMetadataKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class LastAssignmentConfig:
+class LastAssignmentConfig(Structure):
     """Part of StreamsGroupMetadataValue, version 0."""
 
-    key: str = ""
-    value: str = ""
+    __slots__ = ("key", "value")
+
+    def __init__(self, key: str = "", value: str = "") -> None:
+        self.key = key
+        self.value = value
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.key)
@@ -2234,8 +2458,7 @@ class LastAssignmentConfig:
         return cls(key, value_), position
 
 
-@dataclass(slots=True)
-class StreamsGroupMetadataValue:
+class StreamsGroupMetadataValue(Structure):
     """StreamsGroupMetadataValue, version 0."""
 
     NAME: ClassVar[str] = "StreamsGroupMetadataValue"
@@ -2244,10 +2467,19 @@ class StreamsGroupMetadataValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    epoch: int = 0
-    metadata_hash: int = 0
-    validated_topology_epoch: int = -1
-    last_assignment_configs: list[LastAssignmentConfig] | None = field(default_factory=list)
+    __slots__ = ("epoch", "metadata_hash", "validated_topology_epoch", "last_assignment_configs")
+
+    def __init__(
+        self,
+        epoch: int = 0,
+        metadata_hash: int = 0,
+        validated_topology_epoch: int = -1,
+        last_assignment_configs: list[LastAssignmentConfig] | None = FRESH,
+    ) -> None:
+        self.epoch = epoch
+        self.metadata_hash = metadata_hash
+        self.validated_topology_epoch = validated_topology_epoch
+        self.last_assignment_configs = [] if last_assignment_configs is FRESH else last_assignment_configs
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -2306,8 +2538,7 @@ class StreamsGroupMetadataValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class StreamsGroupTargetAssignmentMemberKey:
+class StreamsGroupTargetAssignmentMemberKey(Structure):
     """StreamsGroupTargetAssignmentMemberKey, version 0."""
 
     NAME: ClassVar[str] = "StreamsGroupTargetAssignmentMemberKey"
@@ -2316,8 +2547,11 @@ class StreamsGroupTargetAssignmentMemberKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
-    member_id: str = ""
+    __slots__ = ("group_id", "member_id")
+
+    def __init__(self, group_id: str = "", member_id: str = "") -> None:
+        self.group_id = group_id
+        self.member_id = member_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -2340,12 +2574,14 @@ class StreamsGroupTargetAssignmentMemberKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class StreamsGroupTargetAssignmentMemberValueTaskIds:
+class StreamsGroupTargetAssignmentMemberValueTaskIds(Structure):
     """Part of StreamsGroupTargetAssignmentMemberValue, version 0."""
 
-    subtopology_id: str = ""
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("subtopology_id", "partitions")
+
+    def __init__(self, subtopology_id: str = "", partitions: list[int] = FRESH) -> None:
+        self.subtopology_id = subtopology_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.subtopology_id)
@@ -2365,8 +2601,7 @@ class StreamsGroupTargetAssignmentMemberValueTaskIds:
         return cls(subtopology_id, partitions), position
 
 
-@dataclass(slots=True)
-class StreamsGroupTargetAssignmentMemberValue:
+class StreamsGroupTargetAssignmentMemberValue(Structure):
     """StreamsGroupTargetAssignmentMemberValue, version 0."""
 
     NAME: ClassVar[str] = "StreamsGroupTargetAssignmentMemberValue"
@@ -2375,9 +2610,17 @@ class StreamsGroupTargetAssignmentMemberValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    active_tasks: list[StreamsGroupTargetAssignmentMemberValueTaskIds] = field(default_factory=list)
-    standby_tasks: list[StreamsGroupTargetAssignmentMemberValueTaskIds] = field(default_factory=list)
-    warmup_tasks: list[StreamsGroupTargetAssignmentMemberValueTaskIds] = field(default_factory=list)
+    __slots__ = ("active_tasks", "standby_tasks", "warmup_tasks")
+
+    def __init__(
+        self,
+        active_tasks: list[StreamsGroupTargetAssignmentMemberValueTaskIds] = FRESH,
+        standby_tasks: list[StreamsGroupTargetAssignmentMemberValueTaskIds] = FRESH,
+        warmup_tasks: list[StreamsGroupTargetAssignmentMemberValueTaskIds] = FRESH,
+    ) -> None:
+        self.active_tasks = [] if active_tasks is FRESH else active_tasks
+        self.standby_tasks = [] if standby_tasks is FRESH else standby_tasks
+        self.warmup_tasks = [] if warmup_tasks is FRESH else warmup_tasks
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -2425,8 +2668,7 @@ class StreamsGroupTargetAssignmentMemberValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class StreamsGroupTargetAssignmentMetadataKey:
+class StreamsGroupTargetAssignmentMetadataKey(Structure):
     """StreamsGroupTargetAssignmentMetadataKey, version 0."""
 
     NAME: ClassVar[str] = "StreamsGroupTargetAssignmentMetadataKey"
@@ -2435,7 +2677,10 @@ class StreamsGroupTargetAssignmentMetadataKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
+    __slots__ = ("group_id",)
+
+    def __init__(self, group_id: str = "") -> None:
+        self.group_id = group_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -2456,8 +2701,7 @@ class StreamsGroupTargetAssignmentMetadataKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class StreamsGroupTargetAssignmentMetadataValue:
+class StreamsGroupTargetAssignmentMetadataValue(Structure):
     """StreamsGroupTargetAssignmentMetadataValue, version 0."""
 
     NAME: ClassVar[str] = "StreamsGroupTargetAssignmentMetadataValue"
@@ -2466,8 +2710,11 @@ class StreamsGroupTargetAssignmentMetadataValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    assignment_epoch: int = 0
-    assignment_timestamp: int = 0
+    __slots__ = ("assignment_epoch", "assignment_timestamp")
+
+    def __init__(self, assignment_epoch: int = 0, assignment_timestamp: int = 0) -> None:
+        self.assignment_epoch = assignment_epoch
+        self.assignment_timestamp = assignment_timestamp
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -2509,8 +2756,7 @@ class StreamsGroupTargetAssignmentMetadataValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class StreamsGroupTopologyKey:
+class StreamsGroupTopologyKey(Structure):
     """StreamsGroupTopologyKey, version 0."""
 
     NAME: ClassVar[str] = "StreamsGroupTopologyKey"
@@ -2519,7 +2765,10 @@ class StreamsGroupTopologyKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
+    __slots__ = ("group_id",)
+
+    def __init__(self, group_id: str = "") -> None:
+        self.group_id = group_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -2540,12 +2789,14 @@ class StreamsGroupTopologyKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class TopicConfig:
+class TopicConfig(Structure):
     """Part of StreamsGroupTopologyValue, version 0."""
 
-    key: str = ""
-    value: str = ""
+    __slots__ = ("key", "value")
+
+    def __init__(self, key: str = "", value: str = "") -> None:
+        self.key = key
+        self.value = value
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.key)
@@ -2563,13 +2814,17 @@ class TopicConfig:
         return cls(key, value_), position
 
 
-@dataclass(slots=True)
-class CopartitionGroup:
+class CopartitionGroup(Structure):
     """Part of StreamsGroupTopologyValue, version 0."""
 
-    source_topics: list[int] = field(default_factory=list)
-    source_topic_regex: list[int] = field(default_factory=list)
-    repartition_source_topics: list[int] = field(default_factory=list)
+    __slots__ = ("source_topics", "source_topic_regex", "repartition_source_topics")
+
+    def __init__(
+        self, source_topics: list[int] = FRESH, source_topic_regex: list[int] = FRESH, repartition_source_topics: list[int] = FRESH
+    ) -> None:
+        self.source_topics = [] if source_topics is FRESH else source_topics
+        self.source_topic_regex = [] if source_topic_regex is FRESH else source_topic_regex
+        self.repartition_source_topics = [] if repartition_source_topics is FRESH else repartition_source_topics
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_count(out, self.source_topics)
@@ -2595,14 +2850,16 @@ class CopartitionGroup:
         return cls(source_topics, source_topic_regex, repartition_source_topics), position
 
 
-@dataclass(slots=True)
-class StreamsGroupTopologyValueTopicInfo:
+class StreamsGroupTopologyValueTopicInfo(Structure):
     """Part of StreamsGroupTopologyValue, version 0."""
 
-    name: str = ""
-    partitions: int = 0
-    replication_factor: int = 0
-    topic_configs: list[TopicConfig] = field(default_factory=list)
+    __slots__ = ("name", "partitions", "replication_factor", "topic_configs")
+
+    def __init__(self, name: str = "", partitions: int = 0, replication_factor: int = 0, topic_configs: list[TopicConfig] = FRESH) -> None:
+        self.name = name
+        self.partitions = partitions
+        self.replication_factor = replication_factor
+        self.topic_configs = [] if topic_configs is FRESH else topic_configs
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -2629,17 +2886,36 @@ class StreamsGroupTopologyValueTopicInfo:
         return cls(name, partitions, replication_factor, topic_configs), position
 
 
-@dataclass(slots=True)
-class Subtopology:
+class Subtopology(Structure):
     """Part of StreamsGroupTopologyValue, version 0."""
 
-    subtopology_id: str = ""
-    source_topics: list[str] = field(default_factory=list)
-    source_topic_regex: list[str] = field(default_factory=list)
-    state_changelog_topics: list[StreamsGroupTopologyValueTopicInfo] = field(default_factory=list)
-    repartition_sink_topics: list[str] = field(default_factory=list)
-    repartition_source_topics: list[StreamsGroupTopologyValueTopicInfo] = field(default_factory=list)
-    copartition_groups: list[CopartitionGroup] = field(default_factory=list)
+    __slots__ = (
+        "subtopology_id",
+        "source_topics",
+        "source_topic_regex",
+        "state_changelog_topics",
+        "repartition_sink_topics",
+        "repartition_source_topics",
+        "copartition_groups",
+    )
+
+    def __init__(
+        self,
+        subtopology_id: str = "",
+        source_topics: list[str] = FRESH,
+        source_topic_regex: list[str] = FRESH,
+        state_changelog_topics: list[StreamsGroupTopologyValueTopicInfo] = FRESH,
+        repartition_sink_topics: list[str] = FRESH,
+        repartition_source_topics: list[StreamsGroupTopologyValueTopicInfo] = FRESH,
+        copartition_groups: list[CopartitionGroup] = FRESH,
+    ) -> None:
+        self.subtopology_id = subtopology_id
+        self.source_topics = [] if source_topics is FRESH else source_topics
+        self.source_topic_regex = [] if source_topic_regex is FRESH else source_topic_regex
+        self.state_changelog_topics = [] if state_changelog_topics is FRESH else state_changelog_topics
+        self.repartition_sink_topics = [] if repartition_sink_topics is FRESH else repartition_sink_topics
+        self.repartition_source_topics = [] if repartition_source_topics is FRESH else repartition_source_topics
+        self.copartition_groups = [] if copartition_groups is FRESH else copartition_groups
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.subtopology_id)
@@ -2691,8 +2967,7 @@ class Subtopology:
         return cls(subtopology_id, source_topics, source_topic_regex, state_changelog_topics, repartition_sink_topics, repartition_source_topics, copartition_groups), position
 
 
-@dataclass(slots=True)
-class StreamsGroupTopologyValue:
+class StreamsGroupTopologyValue(Structure):
     """StreamsGroupTopologyValue, version 0."""
 
     NAME: ClassVar[str] = "StreamsGroupTopologyValue"
@@ -2701,8 +2976,11 @@ class StreamsGroupTopologyValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    epoch: int = 0
-    subtopologies: list[Subtopology] = field(default_factory=list)
+    __slots__ = ("epoch", "subtopologies")
+
+    def __init__(self, epoch: int = 0, subtopologies: list[Subtopology] = FRESH) -> None:
+        self.epoch = epoch
+        self.subtopologies = [] if subtopologies is FRESH else subtopologies
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

@@ -3,20 +3,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_nullable_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import Structure
 from odradek.wire.writing import write_nullable_string
 
 _LAYOUT_0 = Struct(">hhi")
 _LAYOUT_1 = Struct(">i")
 
 
-@dataclass(slots=True)
-class RequestHeader:
+class RequestHeader(Structure):
     """RequestHeader, versions 1 to 2."""
 
     NAME: ClassVar[str] = "RequestHeader"
@@ -25,10 +24,13 @@ class RequestHeader:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    request_api_key: int = 0
-    request_api_version: int = 0
-    correlation_id: int = 0
-    client_id: str | None = ""
+    __slots__ = ("request_api_key", "request_api_version", "correlation_id", "client_id")
+
+    def __init__(self, request_api_key: int = 0, request_api_version: int = 0, correlation_id: int = 0, client_id: str | None = "") -> None:
+        self.request_api_key = request_api_key
+        self.request_api_version = request_api_version
+        self.correlation_id = correlation_id
+        self.client_id = client_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 2:
@@ -59,8 +61,7 @@ class RequestHeader:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ResponseHeader:
+class ResponseHeader(Structure):
     """ResponseHeader, versions 0 to 1."""
 
     NAME: ClassVar[str] = "ResponseHeader"
@@ -69,7 +70,10 @@ class ResponseHeader:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 1
 
-    correlation_id: int = 0
+    __slots__ = ("correlation_id",)
+
+    def __init__(self, correlation_id: int = 0) -> None:
+        self.correlation_id = correlation_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:

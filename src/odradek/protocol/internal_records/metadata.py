@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -31,6 +30,7 @@ from odradek.wire.refusals import (
     unknown_version,
     unsupported_field,
 )
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.varint import read_unsigned_varint
 from odradek.wire.writing import (
     write_compact_bytes,
@@ -64,8 +64,7 @@ _LAYOUT_17 = Struct(">i16s?")
 _LAYOUT_18 = Struct(">16s")
 
 
-@dataclass(slots=True)
-class AbortTransactionRecord:
+class AbortTransactionRecord(Structure):
     """AbortTransactionRecord, version 0."""
 
     NAME: ClassVar[str] = "AbortTransactionRecord"
@@ -74,7 +73,10 @@ class AbortTransactionRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    reason: str | None = None
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str | None = None) -> None:
+        self.reason = reason
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -112,8 +114,7 @@ class AbortTransactionRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class AccessControlEntryRecord:
+class AccessControlEntryRecord(Structure):
     """AccessControlEntryRecord, version 0."""
 
     NAME: ClassVar[str] = "AccessControlEntryRecord"
@@ -122,14 +123,27 @@ class AccessControlEntryRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    id: Uuid = ZERO_UUID
-    resource_type: int = 0
-    resource_name: str = ""
-    pattern_type: int = 0
-    principal: str = ""
-    host: str = ""
-    operation: int = 0
-    permission_type: int = 0
+    __slots__ = ("id", "resource_type", "resource_name", "pattern_type", "principal", "host", "operation", "permission_type")
+
+    def __init__(
+        self,
+        id: Uuid = ZERO_UUID,
+        resource_type: int = 0,
+        resource_name: str = "",
+        pattern_type: int = 0,
+        principal: str = "",
+        host: str = "",
+        operation: int = 0,
+        permission_type: int = 0,
+    ) -> None:
+        self.id = id
+        self.resource_type = resource_type
+        self.resource_name = resource_name
+        self.pattern_type = pattern_type
+        self.principal = principal
+        self.host = host
+        self.operation = operation
+        self.permission_type = permission_type
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -168,8 +182,7 @@ class AccessControlEntryRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class BeginTransactionRecord:
+class BeginTransactionRecord(Structure):
     """BeginTransactionRecord, version 0."""
 
     NAME: ClassVar[str] = "BeginTransactionRecord"
@@ -178,7 +191,10 @@ class BeginTransactionRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    name: str | None = None
+    __slots__ = ("name",)
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -216,8 +232,7 @@ class BeginTransactionRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class BrokerRegistrationChangeRecord:
+class BrokerRegistrationChangeRecord(Structure):
     """BrokerRegistrationChangeRecord, versions 0 to 3."""
 
     NAME: ClassVar[str] = "BrokerRegistrationChangeRecord"
@@ -226,12 +241,23 @@ class BrokerRegistrationChangeRecord:
     VERSION_MAX: ClassVar[int] = 3
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    broker_id: int = 0
-    broker_epoch: int = 0
-    fenced: int = 0
-    in_controlled_shutdown: int = 0
-    log_dirs: list[Uuid] = field(default_factory=list)
-    cordoned_log_dirs: list[Uuid] | None = None
+    __slots__ = ("broker_id", "broker_epoch", "fenced", "in_controlled_shutdown", "log_dirs", "cordoned_log_dirs")
+
+    def __init__(
+        self,
+        broker_id: int = 0,
+        broker_epoch: int = 0,
+        fenced: int = 0,
+        in_controlled_shutdown: int = 0,
+        log_dirs: list[Uuid] = FRESH,
+        cordoned_log_dirs: list[Uuid] | None = None,
+    ) -> None:
+        self.broker_id = broker_id
+        self.broker_epoch = broker_epoch
+        self.fenced = fenced
+        self.in_controlled_shutdown = in_controlled_shutdown
+        self.log_dirs = [] if log_dirs is FRESH else log_dirs
+        self.cordoned_log_dirs = cordoned_log_dirs
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 3:
@@ -407,8 +433,7 @@ class BrokerRegistrationChangeRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ClearElrRecord:
+class ClearElrRecord(Structure):
     """ClearElrRecord, version 0."""
 
     NAME: ClassVar[str] = "ClearElrRecord"
@@ -417,7 +442,10 @@ class ClearElrRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    topic_name: str = ""
+    __slots__ = ("topic_name",)
+
+    def __init__(self, topic_name: str = "") -> None:
+        self.topic_name = topic_name
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -443,12 +471,14 @@ class ClearElrRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class EntityData:
+class EntityData(Structure):
     """Part of ClientQuotaRecord, version 0."""
 
-    entity_type: str = ""
-    entity_name: str | None = ""
+    __slots__ = ("entity_type", "entity_name")
+
+    def __init__(self, entity_type: str = "", entity_name: str | None = "") -> None:
+        self.entity_type = entity_type
+        self.entity_name = entity_name
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.entity_type)
@@ -466,8 +496,7 @@ class EntityData:
         return cls(entity_type, entity_name), position
 
 
-@dataclass(slots=True)
-class ClientQuotaRecord:
+class ClientQuotaRecord(Structure):
     """ClientQuotaRecord, version 0."""
 
     NAME: ClassVar[str] = "ClientQuotaRecord"
@@ -476,10 +505,13 @@ class ClientQuotaRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    entity: list[EntityData] = field(default_factory=list)
-    key: str = ""
-    value: float = 0.0
-    remove: bool = False
+    __slots__ = ("entity", "key", "value", "remove")
+
+    def __init__(self, entity: list[EntityData] = FRESH, key: str = "", value: float = 0.0, remove: bool = False) -> None:
+        self.entity = [] if entity is FRESH else entity
+        self.key = key
+        self.value = value
+        self.remove = remove
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -516,8 +548,7 @@ class ClientQuotaRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ConfigRecord:
+class ConfigRecord(Structure):
     """ConfigRecord, version 0."""
 
     NAME: ClassVar[str] = "ConfigRecord"
@@ -526,10 +557,13 @@ class ConfigRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    resource_type: int = 0
-    resource_name: str = ""
-    name: str = ""
-    value: str | None = ""
+    __slots__ = ("resource_type", "resource_name", "name", "value")
+
+    def __init__(self, resource_type: int = 0, resource_name: str = "", name: str = "", value: str | None = "") -> None:
+        self.resource_type = resource_type
+        self.resource_name = resource_name
+        self.name = name
+        self.value = value
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -562,8 +596,7 @@ class ConfigRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class DelegationTokenRecord:
+class DelegationTokenRecord(Structure):
     """DelegationTokenRecord, version 0."""
 
     NAME: ClassVar[str] = "DelegationTokenRecord"
@@ -572,13 +605,25 @@ class DelegationTokenRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    owner: str = ""
-    requester: str = ""
-    renewers: list[str] = field(default_factory=list)
-    issue_timestamp: int = 0
-    max_timestamp: int = 0
-    expiration_timestamp: int = 0
-    token_id: str = ""
+    __slots__ = ("owner", "requester", "renewers", "issue_timestamp", "max_timestamp", "expiration_timestamp", "token_id")
+
+    def __init__(
+        self,
+        owner: str = "",
+        requester: str = "",
+        renewers: list[str] = FRESH,
+        issue_timestamp: int = 0,
+        max_timestamp: int = 0,
+        expiration_timestamp: int = 0,
+        token_id: str = "",
+    ) -> None:
+        self.owner = owner
+        self.requester = requester
+        self.renewers = [] if renewers is FRESH else renewers
+        self.issue_timestamp = issue_timestamp
+        self.max_timestamp = max_timestamp
+        self.expiration_timestamp = expiration_timestamp
+        self.token_id = token_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -615,8 +660,7 @@ class DelegationTokenRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class EndTransactionRecord:
+class EndTransactionRecord(Structure):
     """EndTransactionRecord, version 0."""
 
     NAME: ClassVar[str] = "EndTransactionRecord"
@@ -624,6 +668,8 @@ class EndTransactionRecord:
     VERSION_MIN: ClassVar[int] = 0
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
+
+    __slots__ = ()
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -647,8 +693,7 @@ class EndTransactionRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class FeatureLevelRecord:
+class FeatureLevelRecord(Structure):
     """FeatureLevelRecord, version 0."""
 
     NAME: ClassVar[str] = "FeatureLevelRecord"
@@ -657,8 +702,11 @@ class FeatureLevelRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    name: str = ""
-    feature_level: int = 0
+    __slots__ = ("name", "feature_level")
+
+    def __init__(self, name: str = "", feature_level: int = 0) -> None:
+        self.name = name
+        self.feature_level = feature_level
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -687,8 +735,7 @@ class FeatureLevelRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class FenceBrokerRecord:
+class FenceBrokerRecord(Structure):
     """FenceBrokerRecord, version 0."""
 
     NAME: ClassVar[str] = "FenceBrokerRecord"
@@ -697,8 +744,11 @@ class FenceBrokerRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    id: int = 0
-    epoch: int = 0
+    __slots__ = ("id", "epoch")
+
+    def __init__(self, id: int = 0, epoch: int = 0) -> None:
+        self.id = id
+        self.epoch = epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -725,8 +775,7 @@ class FenceBrokerRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class NoOpRecord:
+class NoOpRecord(Structure):
     """NoOpRecord, version 0."""
 
     NAME: ClassVar[str] = "NoOpRecord"
@@ -734,6 +783,8 @@ class NoOpRecord:
     VERSION_MIN: ClassVar[int] = 0
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
+
+    __slots__ = ()
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -757,8 +808,7 @@ class NoOpRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class PartitionChangeRecord:
+class PartitionChangeRecord(Structure):
     """PartitionChangeRecord, versions 0 to 2."""
 
     NAME: ClassVar[str] = "PartitionChangeRecord"
@@ -767,17 +817,45 @@ class PartitionChangeRecord:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    partition_id: int = -1
-    topic_id: Uuid = ZERO_UUID
-    isr: list[int] | None = None
-    leader: int = -2
-    replicas: list[int] | None = None
-    removing_replicas: list[int] | None = None
-    adding_replicas: list[int] | None = None
-    leader_recovery_state: int = -1
-    directories: list[Uuid] | None = None
-    eligible_leader_replicas: list[int] | None = None
-    last_known_elr: list[int] | None = None
+    __slots__ = (
+        "partition_id",
+        "topic_id",
+        "isr",
+        "leader",
+        "replicas",
+        "removing_replicas",
+        "adding_replicas",
+        "leader_recovery_state",
+        "directories",
+        "eligible_leader_replicas",
+        "last_known_elr",
+    )
+
+    def __init__(
+        self,
+        partition_id: int = -1,
+        topic_id: Uuid = ZERO_UUID,
+        isr: list[int] | None = None,
+        leader: int = -2,
+        replicas: list[int] | None = None,
+        removing_replicas: list[int] | None = None,
+        adding_replicas: list[int] | None = None,
+        leader_recovery_state: int = -1,
+        directories: list[Uuid] | None = None,
+        eligible_leader_replicas: list[int] | None = None,
+        last_known_elr: list[int] | None = None,
+    ) -> None:
+        self.partition_id = partition_id
+        self.topic_id = topic_id
+        self.isr = isr
+        self.leader = leader
+        self.replicas = replicas
+        self.removing_replicas = removing_replicas
+        self.adding_replicas = adding_replicas
+        self.leader_recovery_state = leader_recovery_state
+        self.directories = directories
+        self.eligible_leader_replicas = eligible_leader_replicas
+        self.last_known_elr = last_known_elr
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:
@@ -1097,8 +1175,7 @@ class PartitionChangeRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class PartitionRecord:
+class PartitionRecord(Structure):
     """PartitionRecord, versions 0 to 2."""
 
     NAME: ClassVar[str] = "PartitionRecord"
@@ -1107,19 +1184,51 @@ class PartitionRecord:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    partition_id: int = -1
-    topic_id: Uuid = ZERO_UUID
-    replicas: list[int] = field(default_factory=list)
-    isr: list[int] = field(default_factory=list)
-    removing_replicas: list[int] = field(default_factory=list)
-    adding_replicas: list[int] = field(default_factory=list)
-    leader: int = -1
-    leader_recovery_state: int = 0
-    leader_epoch: int = -1
-    partition_epoch: int = -1
-    directories: list[Uuid] = field(default_factory=list)
-    eligible_leader_replicas: list[int] | None = None
-    last_known_elr: list[int] | None = None
+    __slots__ = (
+        "partition_id",
+        "topic_id",
+        "replicas",
+        "isr",
+        "removing_replicas",
+        "adding_replicas",
+        "leader",
+        "leader_recovery_state",
+        "leader_epoch",
+        "partition_epoch",
+        "directories",
+        "eligible_leader_replicas",
+        "last_known_elr",
+    )
+
+    def __init__(
+        self,
+        partition_id: int = -1,
+        topic_id: Uuid = ZERO_UUID,
+        replicas: list[int] = FRESH,
+        isr: list[int] = FRESH,
+        removing_replicas: list[int] = FRESH,
+        adding_replicas: list[int] = FRESH,
+        leader: int = -1,
+        leader_recovery_state: int = 0,
+        leader_epoch: int = -1,
+        partition_epoch: int = -1,
+        directories: list[Uuid] = FRESH,
+        eligible_leader_replicas: list[int] | None = None,
+        last_known_elr: list[int] | None = None,
+    ) -> None:
+        self.partition_id = partition_id
+        self.topic_id = topic_id
+        self.replicas = [] if replicas is FRESH else replicas
+        self.isr = [] if isr is FRESH else isr
+        self.removing_replicas = [] if removing_replicas is FRESH else removing_replicas
+        self.adding_replicas = [] if adding_replicas is FRESH else adding_replicas
+        self.leader = leader
+        self.leader_recovery_state = leader_recovery_state
+        self.leader_epoch = leader_epoch
+        self.partition_epoch = partition_epoch
+        self.directories = [] if directories is FRESH else directories
+        self.eligible_leader_replicas = eligible_leader_replicas
+        self.last_known_elr = last_known_elr
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:
@@ -1244,8 +1353,7 @@ class PartitionRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ProducerIdsRecord:
+class ProducerIdsRecord(Structure):
     """ProducerIdsRecord, version 0."""
 
     NAME: ClassVar[str] = "ProducerIdsRecord"
@@ -1254,9 +1362,12 @@ class ProducerIdsRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    broker_id: int = 0
-    broker_epoch: int = -1
-    next_producer_id: int = 0
+    __slots__ = ("broker_id", "broker_epoch", "next_producer_id")
+
+    def __init__(self, broker_id: int = 0, broker_epoch: int = -1, next_producer_id: int = 0) -> None:
+        self.broker_id = broker_id
+        self.broker_epoch = broker_epoch
+        self.next_producer_id = next_producer_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1283,14 +1394,16 @@ class ProducerIdsRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class BrokerEndpoint:
+class BrokerEndpoint(Structure):
     """Part of RegisterBrokerRecord, versions 0 to 4."""
 
-    name: str = ""
-    host: str = ""
-    port: int = 0
-    security_protocol: int = 0
+    __slots__ = ("name", "host", "port", "security_protocol")
+
+    def __init__(self, name: str = "", host: str = "", port: int = 0, security_protocol: int = 0) -> None:
+        self.name = name
+        self.host = host
+        self.port = port
+        self.security_protocol = security_protocol
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -1311,13 +1424,15 @@ class BrokerEndpoint:
         return cls(name, host, port, security_protocol), position
 
 
-@dataclass(slots=True)
-class BrokerFeature:
+class BrokerFeature(Structure):
     """Part of RegisterBrokerRecord, versions 0 to 4."""
 
-    name: str = ""
-    min_supported_version: int = 0
-    max_supported_version: int = 0
+    __slots__ = ("name", "min_supported_version", "max_supported_version")
+
+    def __init__(self, name: str = "", min_supported_version: int = 0, max_supported_version: int = 0) -> None:
+        self.name = name
+        self.min_supported_version = min_supported_version
+        self.max_supported_version = max_supported_version
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -1336,8 +1451,7 @@ class BrokerFeature:
         return cls(name, min_supported_version, max_supported_version), position
 
 
-@dataclass(slots=True)
-class RegisterBrokerRecord:
+class RegisterBrokerRecord(Structure):
     """RegisterBrokerRecord, versions 0 to 4."""
 
     NAME: ClassVar[str] = "RegisterBrokerRecord"
@@ -1346,17 +1460,45 @@ class RegisterBrokerRecord:
     VERSION_MAX: ClassVar[int] = 4
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    broker_id: int = 0
-    is_migrating_zk_broker: bool = False
-    incarnation_id: Uuid = ZERO_UUID
-    broker_epoch: int = 0
-    end_points: list[BrokerEndpoint] = field(default_factory=list)
-    features: list[BrokerFeature] = field(default_factory=list)
-    rack: str | None = ""
-    fenced: bool = True
-    in_controlled_shutdown: bool = False
-    log_dirs: list[Uuid] = field(default_factory=list)
-    cordoned_log_dirs: list[Uuid] | None = None
+    __slots__ = (
+        "broker_id",
+        "is_migrating_zk_broker",
+        "incarnation_id",
+        "broker_epoch",
+        "end_points",
+        "features",
+        "rack",
+        "fenced",
+        "in_controlled_shutdown",
+        "log_dirs",
+        "cordoned_log_dirs",
+    )
+
+    def __init__(
+        self,
+        broker_id: int = 0,
+        is_migrating_zk_broker: bool = False,
+        incarnation_id: Uuid = ZERO_UUID,
+        broker_epoch: int = 0,
+        end_points: list[BrokerEndpoint] = FRESH,
+        features: list[BrokerFeature] = FRESH,
+        rack: str | None = "",
+        fenced: bool = True,
+        in_controlled_shutdown: bool = False,
+        log_dirs: list[Uuid] = FRESH,
+        cordoned_log_dirs: list[Uuid] | None = None,
+    ) -> None:
+        self.broker_id = broker_id
+        self.is_migrating_zk_broker = is_migrating_zk_broker
+        self.incarnation_id = incarnation_id
+        self.broker_epoch = broker_epoch
+        self.end_points = [] if end_points is FRESH else end_points
+        self.features = [] if features is FRESH else features
+        self.rack = rack
+        self.fenced = fenced
+        self.in_controlled_shutdown = in_controlled_shutdown
+        self.log_dirs = [] if log_dirs is FRESH else log_dirs
+        self.cordoned_log_dirs = cordoned_log_dirs
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 4:
@@ -1490,14 +1632,16 @@ class RegisterBrokerRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ControllerEndpoint:
+class ControllerEndpoint(Structure):
     """Part of RegisterControllerRecord, version 0."""
 
-    name: str = ""
-    host: str = ""
-    port: int = 0
-    security_protocol: int = 0
+    __slots__ = ("name", "host", "port", "security_protocol")
+
+    def __init__(self, name: str = "", host: str = "", port: int = 0, security_protocol: int = 0) -> None:
+        self.name = name
+        self.host = host
+        self.port = port
+        self.security_protocol = security_protocol
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -1518,13 +1662,15 @@ class ControllerEndpoint:
         return cls(name, host, port, security_protocol), position
 
 
-@dataclass(slots=True)
-class ControllerFeature:
+class ControllerFeature(Structure):
     """Part of RegisterControllerRecord, version 0."""
 
-    name: str = ""
-    min_supported_version: int = 0
-    max_supported_version: int = 0
+    __slots__ = ("name", "min_supported_version", "max_supported_version")
+
+    def __init__(self, name: str = "", min_supported_version: int = 0, max_supported_version: int = 0) -> None:
+        self.name = name
+        self.min_supported_version = min_supported_version
+        self.max_supported_version = max_supported_version
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -1543,8 +1689,7 @@ class ControllerFeature:
         return cls(name, min_supported_version, max_supported_version), position
 
 
-@dataclass(slots=True)
-class RegisterControllerRecord:
+class RegisterControllerRecord(Structure):
     """RegisterControllerRecord, version 0."""
 
     NAME: ClassVar[str] = "RegisterControllerRecord"
@@ -1553,11 +1698,21 @@ class RegisterControllerRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    controller_id: int = 0
-    incarnation_id: Uuid = ZERO_UUID
-    zk_migration_ready: bool = False
-    end_points: list[ControllerEndpoint] = field(default_factory=list)
-    features: list[ControllerFeature] = field(default_factory=list)
+    __slots__ = ("controller_id", "incarnation_id", "zk_migration_ready", "end_points", "features")
+
+    def __init__(
+        self,
+        controller_id: int = 0,
+        incarnation_id: Uuid = ZERO_UUID,
+        zk_migration_ready: bool = False,
+        end_points: list[ControllerEndpoint] = FRESH,
+        features: list[ControllerFeature] = FRESH,
+    ) -> None:
+        self.controller_id = controller_id
+        self.incarnation_id = incarnation_id
+        self.zk_migration_ready = zk_migration_ready
+        self.end_points = [] if end_points is FRESH else end_points
+        self.features = [] if features is FRESH else features
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1600,8 +1755,7 @@ class RegisterControllerRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class RemoveAccessControlEntryRecord:
+class RemoveAccessControlEntryRecord(Structure):
     """RemoveAccessControlEntryRecord, version 0."""
 
     NAME: ClassVar[str] = "RemoveAccessControlEntryRecord"
@@ -1610,7 +1764,10 @@ class RemoveAccessControlEntryRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    id: Uuid = ZERO_UUID
+    __slots__ = ("id",)
+
+    def __init__(self, id: Uuid = ZERO_UUID) -> None:
+        self.id = id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1637,8 +1794,7 @@ class RemoveAccessControlEntryRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class RemoveDelegationTokenRecord:
+class RemoveDelegationTokenRecord(Structure):
     """RemoveDelegationTokenRecord, version 0."""
 
     NAME: ClassVar[str] = "RemoveDelegationTokenRecord"
@@ -1647,7 +1803,10 @@ class RemoveDelegationTokenRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    token_id: str = ""
+    __slots__ = ("token_id",)
+
+    def __init__(self, token_id: str = "") -> None:
+        self.token_id = token_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1673,8 +1832,7 @@ class RemoveDelegationTokenRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class RemoveTopicRecord:
+class RemoveTopicRecord(Structure):
     """RemoveTopicRecord, version 0."""
 
     NAME: ClassVar[str] = "RemoveTopicRecord"
@@ -1683,7 +1841,10 @@ class RemoveTopicRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    topic_id: Uuid = ZERO_UUID
+    __slots__ = ("topic_id",)
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID) -> None:
+        self.topic_id = topic_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1710,8 +1871,7 @@ class RemoveTopicRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class RemoveUserScramCredentialRecord:
+class RemoveUserScramCredentialRecord(Structure):
     """RemoveUserScramCredentialRecord, version 0."""
 
     NAME: ClassVar[str] = "RemoveUserScramCredentialRecord"
@@ -1720,8 +1880,11 @@ class RemoveUserScramCredentialRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    name: str = ""
-    mechanism: int = 0
+    __slots__ = ("name", "mechanism")
+
+    def __init__(self, name: str = "", mechanism: int = 0) -> None:
+        self.name = name
+        self.mechanism = mechanism
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1750,8 +1913,7 @@ class RemoveUserScramCredentialRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class TopicRecord:
+class TopicRecord(Structure):
     """TopicRecord, version 0."""
 
     NAME: ClassVar[str] = "TopicRecord"
@@ -1760,8 +1922,11 @@ class TopicRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    name: str = ""
-    topic_id: Uuid = ZERO_UUID
+    __slots__ = ("name", "topic_id")
+
+    def __init__(self, name: str = "", topic_id: Uuid = ZERO_UUID) -> None:
+        self.name = name
+        self.topic_id = topic_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1790,8 +1955,7 @@ class TopicRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class UnfenceBrokerRecord:
+class UnfenceBrokerRecord(Structure):
     """UnfenceBrokerRecord, version 0."""
 
     NAME: ClassVar[str] = "UnfenceBrokerRecord"
@@ -1800,8 +1964,11 @@ class UnfenceBrokerRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    id: int = 0
-    epoch: int = 0
+    __slots__ = ("id", "epoch")
+
+    def __init__(self, id: int = 0, epoch: int = 0) -> None:
+        self.id = id
+        self.epoch = epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1828,8 +1995,7 @@ class UnfenceBrokerRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class UnregisterBrokerRecord:
+class UnregisterBrokerRecord(Structure):
     """UnregisterBrokerRecord, version 0."""
 
     NAME: ClassVar[str] = "UnregisterBrokerRecord"
@@ -1838,8 +2004,11 @@ class UnregisterBrokerRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    broker_id: int = 0
-    broker_epoch: int = 0
+    __slots__ = ("broker_id", "broker_epoch")
+
+    def __init__(self, broker_id: int = 0, broker_epoch: int = 0) -> None:
+        self.broker_id = broker_id
+        self.broker_epoch = broker_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1866,8 +2035,7 @@ class UnregisterBrokerRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class UserScramCredentialRecord:
+class UserScramCredentialRecord(Structure):
     """UserScramCredentialRecord, version 0."""
 
     NAME: ClassVar[str] = "UserScramCredentialRecord"
@@ -1876,12 +2044,17 @@ class UserScramCredentialRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    name: str = ""
-    mechanism: int = 0
-    salt: bytes = b""
-    stored_key: bytes = b""
-    server_key: bytes = b""
-    iterations: int = 0
+    __slots__ = ("name", "mechanism", "salt", "stored_key", "server_key", "iterations")
+
+    def __init__(
+        self, name: str = "", mechanism: int = 0, salt: bytes = b"", stored_key: bytes = b"", server_key: bytes = b"", iterations: int = 0
+    ) -> None:
+        self.name = name
+        self.mechanism = mechanism
+        self.salt = salt
+        self.stored_key = stored_key
+        self.server_key = server_key
+        self.iterations = iterations
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -1919,8 +2092,7 @@ class UserScramCredentialRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ZkMigrationStateRecord:
+class ZkMigrationStateRecord(Structure):
     """ZkMigrationStateRecord, version 0."""
 
     NAME: ClassVar[str] = "ZkMigrationStateRecord"
@@ -1929,7 +2101,10 @@ class ZkMigrationStateRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    zk_migration_state: int = 0
+    __slots__ = ("zk_migration_state",)
+
+    def __init__(self, zk_migration_state: int = 0) -> None:
+        self.zk_migration_state = zk_migration_state
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

@@ -3,19 +3,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_compact_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import Structure
 from odradek.wire.writing import write_compact_string
 
 _LAYOUT_0 = Struct(">?")
 
 
-@dataclass(slots=True)
-class DefaultPrincipalData:
+class DefaultPrincipalData(Structure):
     """DefaultPrincipalData, version 0."""
 
     NAME: ClassVar[str] = "DefaultPrincipalData"
@@ -24,9 +23,12 @@ class DefaultPrincipalData:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    type: str = ""
-    name: str = ""
-    token_authenticated: bool = False
+    __slots__ = ("type", "name", "token_authenticated")
+
+    def __init__(self, type: str = "", name: str = "", token_authenticated: bool = False) -> None:
+        self.type = type
+        self.name = name
+        self.token_authenticated = token_authenticated
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.wire.reading import read_compact_count, read_compact_nullable_count, read_compact_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_nullable_count, write_compact_string
 
 _LAYOUT_0 = Struct(">h")
@@ -23,8 +23,7 @@ _LAYOUT_7 = Struct(">hq")
 _LAYOUT_8 = Struct(">H")
 
 
-@dataclass(slots=True)
-class ControlRecordTypeSchema:
+class ControlRecordTypeSchema(Structure):
     """ControlRecordTypeSchema, version 0."""
 
     NAME: ClassVar[str] = "ControlRecordTypeSchema"
@@ -33,7 +32,10 @@ class ControlRecordTypeSchema:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    type: int = 0
+    __slots__ = ("type",)
+
+    def __init__(self, type: int = 0) -> None:
+        self.type = type
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -55,8 +57,7 @@ class ControlRecordTypeSchema:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class EndTxnMarker:
+class EndTxnMarker(Structure):
     """EndTxnMarker, version 0."""
 
     NAME: ClassVar[str] = "EndTxnMarker"
@@ -65,7 +66,10 @@ class EndTxnMarker:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    coordinator_epoch: int = 0
+    __slots__ = ("coordinator_epoch",)
+
+    def __init__(self, coordinator_epoch: int = 0) -> None:
+        self.coordinator_epoch = coordinator_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -87,8 +91,7 @@ class EndTxnMarker:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class KRaftVersionRecord:
+class KRaftVersionRecord(Structure):
     """KRaftVersionRecord, version 0."""
 
     NAME: ClassVar[str] = "KRaftVersionRecord"
@@ -97,8 +100,11 @@ class KRaftVersionRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    version: int = 0
-    kraft_version: int = 0
+    __slots__ = ("version", "kraft_version")
+
+    def __init__(self, version: int = 0, kraft_version: int = 0) -> None:
+        self.version = version
+        self.kraft_version = kraft_version
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -125,12 +131,14 @@ class KRaftVersionRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class LeaderChangeMessageVoter:
+class LeaderChangeMessageVoter(Structure):
     """Part of LeaderChangeMessage, versions 0 to 1."""
 
-    voter_id: int = 0
-    voter_directory_id: Uuid = ZERO_UUID
+    __slots__ = ("voter_id", "voter_directory_id")
+
+    def __init__(self, voter_id: int = 0, voter_directory_id: Uuid = ZERO_UUID) -> None:
+        self.voter_id = voter_id
+        self.voter_directory_id = voter_directory_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 1:
@@ -157,8 +165,7 @@ class LeaderChangeMessageVoter:
         return cls(voter_id, voter_directory_id), position
 
 
-@dataclass(slots=True)
-class LeaderChangeMessage:
+class LeaderChangeMessage(Structure):
     """LeaderChangeMessage, versions 0 to 1."""
 
     NAME: ClassVar[str] = "LeaderChangeMessage"
@@ -167,10 +174,19 @@ class LeaderChangeMessage:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    version: int = 0
-    leader_id: int = 0
-    voters: list[LeaderChangeMessageVoter] = field(default_factory=list)
-    granting_voters: list[LeaderChangeMessageVoter] = field(default_factory=list)
+    __slots__ = ("version", "leader_id", "voters", "granting_voters")
+
+    def __init__(
+        self,
+        version: int = 0,
+        leader_id: int = 0,
+        voters: list[LeaderChangeMessageVoter] = FRESH,
+        granting_voters: list[LeaderChangeMessageVoter] = FRESH,
+    ) -> None:
+        self.version = version
+        self.leader_id = leader_id
+        self.voters = [] if voters is FRESH else voters
+        self.granting_voters = [] if granting_voters is FRESH else granting_voters
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:
@@ -213,11 +229,13 @@ class LeaderChangeMessage:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class QuorumStateDataVoter:
+class QuorumStateDataVoter(Structure):
     """Part of QuorumStateData, version 0."""
 
-    voter_id: int = 0
+    __slots__ = ("voter_id",)
+
+    def __init__(self, voter_id: int = 0) -> None:
+        self.voter_id = voter_id
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.voter_id)
@@ -234,8 +252,7 @@ class QuorumStateDataVoter:
         return cls(voter_id), position
 
 
-@dataclass(slots=True)
-class QuorumStateData:
+class QuorumStateData(Structure):
     """QuorumStateData, versions 0 to 1."""
 
     NAME: ClassVar[str] = "QuorumStateData"
@@ -244,13 +261,25 @@ class QuorumStateData:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    cluster_id: str = ""
-    leader_id: int = -1
-    leader_epoch: int = -1
-    voted_id: int = -1
-    voted_directory_id: Uuid = ZERO_UUID
-    applied_offset: int = 0
-    current_voters: list[QuorumStateDataVoter] | None = field(default_factory=list)
+    __slots__ = ("cluster_id", "leader_id", "leader_epoch", "voted_id", "voted_directory_id", "applied_offset", "current_voters")
+
+    def __init__(
+        self,
+        cluster_id: str = "",
+        leader_id: int = -1,
+        leader_epoch: int = -1,
+        voted_id: int = -1,
+        voted_directory_id: Uuid = ZERO_UUID,
+        applied_offset: int = 0,
+        current_voters: list[QuorumStateDataVoter] | None = FRESH,
+    ) -> None:
+        self.cluster_id = cluster_id
+        self.leader_id = leader_id
+        self.leader_epoch = leader_epoch
+        self.voted_id = voted_id
+        self.voted_directory_id = voted_directory_id
+        self.applied_offset = applied_offset
+        self.current_voters = [] if current_voters is FRESH else current_voters
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:
@@ -318,8 +347,7 @@ class QuorumStateData:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class SnapshotFooterRecord:
+class SnapshotFooterRecord(Structure):
     """SnapshotFooterRecord, version 0."""
 
     NAME: ClassVar[str] = "SnapshotFooterRecord"
@@ -328,7 +356,10 @@ class SnapshotFooterRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    version: int = 0
+    __slots__ = ("version",)
+
+    def __init__(self, version: int = 0) -> None:
+        self.version = version
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -355,8 +386,7 @@ class SnapshotFooterRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class SnapshotHeaderRecord:
+class SnapshotHeaderRecord(Structure):
     """SnapshotHeaderRecord, version 0."""
 
     NAME: ClassVar[str] = "SnapshotHeaderRecord"
@@ -365,8 +395,11 @@ class SnapshotHeaderRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    version: int = 0
-    last_contained_log_timestamp: int = 0
+    __slots__ = ("version", "last_contained_log_timestamp")
+
+    def __init__(self, version: int = 0, last_contained_log_timestamp: int = 0) -> None:
+        self.version = version
+        self.last_contained_log_timestamp = last_contained_log_timestamp
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -393,13 +426,15 @@ class SnapshotHeaderRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class Endpoint:
+class Endpoint(Structure):
     """Part of VotersRecord, version 0."""
 
-    name: str = ""
-    host: str = ""
-    port: int = 0
+    __slots__ = ("name", "host", "port")
+
+    def __init__(self, name: str = "", host: str = "", port: int = 0) -> None:
+        self.name = name
+        self.host = host
+        self.port = port
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -420,12 +455,14 @@ class Endpoint:
         return cls(name, host, port), position
 
 
-@dataclass(slots=True)
-class KRaftVersionFeature:
+class KRaftVersionFeature(Structure):
     """Part of VotersRecord, version 0."""
 
-    min_supported_version: int = 0
-    max_supported_version: int = 0
+    __slots__ = ("min_supported_version", "max_supported_version")
+
+    def __init__(self, min_supported_version: int = 0, max_supported_version: int = 0) -> None:
+        self.min_supported_version = min_supported_version
+        self.max_supported_version = max_supported_version
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.min_supported_version, self.max_supported_version)
@@ -442,14 +479,22 @@ class KRaftVersionFeature:
         return cls(min_supported_version, max_supported_version), position
 
 
-@dataclass(slots=True)
-class VotersRecordVoter:
+class VotersRecordVoter(Structure):
     """Part of VotersRecord, version 0."""
 
-    voter_id: int = 0
-    voter_directory_id: Uuid = ZERO_UUID
-    endpoints: list[Endpoint] = field(default_factory=list)
-    kraft_version_feature: KRaftVersionFeature = field(default_factory=KRaftVersionFeature)
+    __slots__ = ("voter_id", "voter_directory_id", "endpoints", "kraft_version_feature")
+
+    def __init__(
+        self,
+        voter_id: int = 0,
+        voter_directory_id: Uuid = ZERO_UUID,
+        endpoints: list[Endpoint] = FRESH,
+        kraft_version_feature: KRaftVersionFeature = FRESH,
+    ) -> None:
+        self.voter_id = voter_id
+        self.voter_directory_id = voter_directory_id
+        self.endpoints = [] if endpoints is FRESH else endpoints
+        self.kraft_version_feature = KRaftVersionFeature() if kraft_version_feature is FRESH else kraft_version_feature
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_3.pack(self.voter_id, self.voter_directory_id)
@@ -476,8 +521,7 @@ class VotersRecordVoter:
         return cls(voter_id, voter_directory_id, endpoints, kraft_version_feature), position
 
 
-@dataclass(slots=True)
-class VotersRecord:
+class VotersRecord(Structure):
     """VotersRecord, version 0."""
 
     NAME: ClassVar[str] = "VotersRecord"
@@ -486,8 +530,11 @@ class VotersRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    version: int = 0
-    voters: list[VotersRecordVoter] = field(default_factory=list)
+    __slots__ = ("version", "voters")
+
+    def __init__(self, version: int = 0, voters: list[VotersRecordVoter] = FRESH) -> None:
+        self.version = version
+        self.voters = [] if voters is FRESH else voters
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

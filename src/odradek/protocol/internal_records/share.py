@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.wire.reading import read_compact_count, read_string, read_tag, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, tag_size_mismatch, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.varint import read_unsigned_varint
 from odradek.wire.writing import write_compact_count, write_string, write_tagged_field
 
@@ -21,8 +21,7 @@ _LAYOUT_3 = Struct(">i")
 _LAYOUT_4 = Struct(">iiq")
 
 
-@dataclass(slots=True)
-class ShareSnapshotKey:
+class ShareSnapshotKey(Structure):
     """ShareSnapshotKey, version 0."""
 
     NAME: ClassVar[str] = "ShareSnapshotKey"
@@ -31,9 +30,12 @@ class ShareSnapshotKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
-    topic_id: Uuid = ZERO_UUID
-    partition: int = 0
+    __slots__ = ("group_id", "topic_id", "partition")
+
+    def __init__(self, group_id: str = "", topic_id: Uuid = ZERO_UUID, partition: int = 0) -> None:
+        self.group_id = group_id
+        self.topic_id = topic_id
+        self.partition = partition
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -57,14 +59,16 @@ class ShareSnapshotKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ShareSnapshotValueStateBatch:
+class ShareSnapshotValueStateBatch(Structure):
     """Part of ShareSnapshotValue, version 0."""
 
-    first_offset: int = 0
-    last_offset: int = 0
-    delivery_state: int = 0
-    delivery_count: int = 0
+    __slots__ = ("first_offset", "last_offset", "delivery_state", "delivery_count")
+
+    def __init__(self, first_offset: int = 0, last_offset: int = 0, delivery_state: int = 0, delivery_count: int = 0) -> None:
+        self.first_offset = first_offset
+        self.last_offset = last_offset
+        self.delivery_state = delivery_state
+        self.delivery_count = delivery_count
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.first_offset, self.last_offset, self.delivery_state, self.delivery_count)
@@ -81,8 +85,7 @@ class ShareSnapshotValueStateBatch:
         return cls(first_offset, last_offset, delivery_state, delivery_count), position
 
 
-@dataclass(slots=True)
-class ShareSnapshotValue:
+class ShareSnapshotValue(Structure):
     """ShareSnapshotValue, version 0."""
 
     NAME: ClassVar[str] = "ShareSnapshotValue"
@@ -91,14 +94,36 @@ class ShareSnapshotValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    snapshot_epoch: int = 0
-    state_epoch: int = 0
-    leader_epoch: int = 0
-    start_offset: int = 0
-    delivery_complete_count: int = -1
-    create_timestamp: int = 0
-    write_timestamp: int = 0
-    state_batches: list[ShareSnapshotValueStateBatch] = field(default_factory=list)
+    __slots__ = (
+        "snapshot_epoch",
+        "state_epoch",
+        "leader_epoch",
+        "start_offset",
+        "delivery_complete_count",
+        "create_timestamp",
+        "write_timestamp",
+        "state_batches",
+    )
+
+    def __init__(
+        self,
+        snapshot_epoch: int = 0,
+        state_epoch: int = 0,
+        leader_epoch: int = 0,
+        start_offset: int = 0,
+        delivery_complete_count: int = -1,
+        create_timestamp: int = 0,
+        write_timestamp: int = 0,
+        state_batches: list[ShareSnapshotValueStateBatch] = FRESH,
+    ) -> None:
+        self.snapshot_epoch = snapshot_epoch
+        self.state_epoch = state_epoch
+        self.leader_epoch = leader_epoch
+        self.start_offset = start_offset
+        self.delivery_complete_count = delivery_complete_count
+        self.create_timestamp = create_timestamp
+        self.write_timestamp = write_timestamp
+        self.state_batches = [] if state_batches is FRESH else state_batches
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -148,8 +173,7 @@ class ShareSnapshotValue:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ShareUpdateKey:
+class ShareUpdateKey(Structure):
     """ShareUpdateKey, version 0."""
 
     NAME: ClassVar[str] = "ShareUpdateKey"
@@ -158,9 +182,12 @@ class ShareUpdateKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
-    topic_id: Uuid = ZERO_UUID
-    partition: int = 0
+    __slots__ = ("group_id", "topic_id", "partition")
+
+    def __init__(self, group_id: str = "", topic_id: Uuid = ZERO_UUID, partition: int = 0) -> None:
+        self.group_id = group_id
+        self.topic_id = topic_id
+        self.partition = partition
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -184,14 +211,16 @@ class ShareUpdateKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ShareUpdateValueStateBatch:
+class ShareUpdateValueStateBatch(Structure):
     """Part of ShareUpdateValue, version 0."""
 
-    first_offset: int = 0
-    last_offset: int = 0
-    delivery_state: int = 0
-    delivery_count: int = 0
+    __slots__ = ("first_offset", "last_offset", "delivery_state", "delivery_count")
+
+    def __init__(self, first_offset: int = 0, last_offset: int = 0, delivery_state: int = 0, delivery_count: int = 0) -> None:
+        self.first_offset = first_offset
+        self.last_offset = last_offset
+        self.delivery_state = delivery_state
+        self.delivery_count = delivery_count
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.first_offset, self.last_offset, self.delivery_state, self.delivery_count)
@@ -208,8 +237,7 @@ class ShareUpdateValueStateBatch:
         return cls(first_offset, last_offset, delivery_state, delivery_count), position
 
 
-@dataclass(slots=True)
-class ShareUpdateValue:
+class ShareUpdateValue(Structure):
     """ShareUpdateValue, version 0."""
 
     NAME: ClassVar[str] = "ShareUpdateValue"
@@ -218,11 +246,21 @@ class ShareUpdateValue:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    snapshot_epoch: int = 0
-    leader_epoch: int = 0
-    start_offset: int = 0
-    delivery_complete_count: int = -1
-    state_batches: list[ShareUpdateValueStateBatch] = field(default_factory=list)
+    __slots__ = ("snapshot_epoch", "leader_epoch", "start_offset", "delivery_complete_count", "state_batches")
+
+    def __init__(
+        self,
+        snapshot_epoch: int = 0,
+        leader_epoch: int = 0,
+        start_offset: int = 0,
+        delivery_complete_count: int = -1,
+        state_batches: list[ShareUpdateValueStateBatch] = FRESH,
+    ) -> None:
+        self.snapshot_epoch = snapshot_epoch
+        self.leader_epoch = leader_epoch
+        self.start_offset = start_offset
+        self.delivery_complete_count = delivery_complete_count
+        self.state_batches = [] if state_batches is FRESH else state_batches
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

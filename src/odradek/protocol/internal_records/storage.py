@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -18,6 +17,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, tag_size_mismatch, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.varint import read_unsigned_varint
 from odradek.wire.writing import write_compact_count, write_compact_nullable_bytes, write_compact_string, write_count, write_tagged_field
 
@@ -34,18 +34,39 @@ _LAYOUT_9 = Struct(">16sqqiqq")
 _LAYOUT_10 = Struct(">iqb")
 
 
-@dataclass(slots=True)
-class ProducerEntry:
+class ProducerEntry(Structure):
     """Part of ProducerSnapshot, version 1."""
 
-    producer_id: int = 0
-    epoch: int = 0
-    last_sequence: int = 0
-    last_offset: int = 0
-    offset_delta: int = 0
-    timestamp: int = 0
-    coordinator_epoch: int = 0
-    current_txn_first_offset: int = 0
+    __slots__ = (
+        "producer_id",
+        "epoch",
+        "last_sequence",
+        "last_offset",
+        "offset_delta",
+        "timestamp",
+        "coordinator_epoch",
+        "current_txn_first_offset",
+    )
+
+    def __init__(
+        self,
+        producer_id: int = 0,
+        epoch: int = 0,
+        last_sequence: int = 0,
+        last_offset: int = 0,
+        offset_delta: int = 0,
+        timestamp: int = 0,
+        coordinator_epoch: int = 0,
+        current_txn_first_offset: int = 0,
+    ) -> None:
+        self.producer_id = producer_id
+        self.epoch = epoch
+        self.last_sequence = last_sequence
+        self.last_offset = last_offset
+        self.offset_delta = offset_delta
+        self.timestamp = timestamp
+        self.coordinator_epoch = coordinator_epoch
+        self.current_txn_first_offset = current_txn_first_offset
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.producer_id, self.epoch, self.last_sequence, self.last_offset, self.offset_delta, self.timestamp, self.coordinator_epoch, self.current_txn_first_offset)
@@ -57,8 +78,7 @@ class ProducerEntry:
         return cls(producer_id, epoch, last_sequence, last_offset, offset_delta, timestamp, coordinator_epoch, current_txn_first_offset), position
 
 
-@dataclass(slots=True)
-class ProducerSnapshot:
+class ProducerSnapshot(Structure):
     """ProducerSnapshot, version 1."""
 
     NAME: ClassVar[str] = "ProducerSnapshot"
@@ -67,8 +87,11 @@ class ProducerSnapshot:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    crc: int = 0
-    producer_entries: list[ProducerEntry] = field(default_factory=list)
+    __slots__ = ("crc", "producer_entries")
+
+    def __init__(self, crc: int = 0, producer_entries: list[ProducerEntry] = FRESH) -> None:
+        self.crc = crc
+        self.producer_entries = [] if producer_entries is FRESH else producer_entries
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 1:
@@ -98,13 +121,15 @@ class ProducerSnapshot:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class RemoteLogSegmentMetadataRecordTopicIdPartitionEntry:
+class RemoteLogSegmentMetadataRecordTopicIdPartitionEntry(Structure):
     """Part of RemoteLogSegmentMetadataRecord, version 0."""
 
-    name: str = ""
-    id: Uuid = ZERO_UUID
-    partition: int = 0
+    __slots__ = ("name", "id", "partition")
+
+    def __init__(self, name: str = "", id: Uuid = ZERO_UUID, partition: int = 0) -> None:
+        self.name = name
+        self.id = id
+        self.partition = partition
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -123,12 +148,14 @@ class RemoteLogSegmentMetadataRecordTopicIdPartitionEntry:
         return cls(name, id, partition), position
 
 
-@dataclass(slots=True)
-class RemoteLogSegmentMetadataRecordSegmentLeaderEpochEntry:
+class RemoteLogSegmentMetadataRecordSegmentLeaderEpochEntry(Structure):
     """Part of RemoteLogSegmentMetadataRecord, version 0."""
 
-    leader_epoch: int = 0
-    offset: int = 0
+    __slots__ = ("leader_epoch", "offset")
+
+    def __init__(self, leader_epoch: int = 0, offset: int = 0) -> None:
+        self.leader_epoch = leader_epoch
+        self.offset = offset
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_3.pack(self.leader_epoch, self.offset)
@@ -145,12 +172,14 @@ class RemoteLogSegmentMetadataRecordSegmentLeaderEpochEntry:
         return cls(leader_epoch, offset), position
 
 
-@dataclass(slots=True)
-class RemoteLogSegmentMetadataRecordRemoteLogSegmentIdEntry:
+class RemoteLogSegmentMetadataRecordRemoteLogSegmentIdEntry(Structure):
     """Part of RemoteLogSegmentMetadataRecord, version 0."""
 
-    topic_id_partition: RemoteLogSegmentMetadataRecordTopicIdPartitionEntry = field(default_factory=RemoteLogSegmentMetadataRecordTopicIdPartitionEntry)
-    id: Uuid = ZERO_UUID
+    __slots__ = ("topic_id_partition", "id")
+
+    def __init__(self, topic_id_partition: RemoteLogSegmentMetadataRecordTopicIdPartitionEntry = FRESH, id: Uuid = ZERO_UUID) -> None:
+        self.topic_id_partition = RemoteLogSegmentMetadataRecordTopicIdPartitionEntry() if topic_id_partition is FRESH else topic_id_partition
+        self.id = id
 
     def encode(self, out: bytearray, version: int) -> None:
         self.topic_id_partition.encode(out, version)
@@ -169,8 +198,7 @@ class RemoteLogSegmentMetadataRecordRemoteLogSegmentIdEntry:
         return cls(topic_id_partition, id), position
 
 
-@dataclass(slots=True)
-class RemoteLogSegmentMetadataRecord:
+class RemoteLogSegmentMetadataRecord(Structure):
     """RemoteLogSegmentMetadataRecord, version 0."""
 
     NAME: ClassVar[str] = "RemoteLogSegmentMetadataRecord"
@@ -179,17 +207,45 @@ class RemoteLogSegmentMetadataRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    remote_log_segment_id: RemoteLogSegmentMetadataRecordRemoteLogSegmentIdEntry = field(default_factory=RemoteLogSegmentMetadataRecordRemoteLogSegmentIdEntry)
-    start_offset: int = 0
-    end_offset: int = 0
-    broker_id: int = 0
-    max_timestamp_ms: int = 0
-    event_timestamp_ms: int = 0
-    segment_leader_epochs: list[RemoteLogSegmentMetadataRecordSegmentLeaderEpochEntry] = field(default_factory=list)
-    segment_size_in_bytes: int = 0
-    custom_metadata: bytes | None = None
-    remote_log_segment_state: int = 0
-    txn_index_empty: bool = False
+    __slots__ = (
+        "remote_log_segment_id",
+        "start_offset",
+        "end_offset",
+        "broker_id",
+        "max_timestamp_ms",
+        "event_timestamp_ms",
+        "segment_leader_epochs",
+        "segment_size_in_bytes",
+        "custom_metadata",
+        "remote_log_segment_state",
+        "txn_index_empty",
+    )
+
+    def __init__(
+        self,
+        remote_log_segment_id: RemoteLogSegmentMetadataRecordRemoteLogSegmentIdEntry = FRESH,
+        start_offset: int = 0,
+        end_offset: int = 0,
+        broker_id: int = 0,
+        max_timestamp_ms: int = 0,
+        event_timestamp_ms: int = 0,
+        segment_leader_epochs: list[RemoteLogSegmentMetadataRecordSegmentLeaderEpochEntry] = FRESH,
+        segment_size_in_bytes: int = 0,
+        custom_metadata: bytes | None = None,
+        remote_log_segment_state: int = 0,
+        txn_index_empty: bool = False,
+    ) -> None:
+        self.remote_log_segment_id = RemoteLogSegmentMetadataRecordRemoteLogSegmentIdEntry() if remote_log_segment_id is FRESH else remote_log_segment_id
+        self.start_offset = start_offset
+        self.end_offset = end_offset
+        self.broker_id = broker_id
+        self.max_timestamp_ms = max_timestamp_ms
+        self.event_timestamp_ms = event_timestamp_ms
+        self.segment_leader_epochs = [] if segment_leader_epochs is FRESH else segment_leader_epochs
+        self.segment_size_in_bytes = segment_size_in_bytes
+        self.custom_metadata = custom_metadata
+        self.remote_log_segment_state = remote_log_segment_state
+        self.txn_index_empty = txn_index_empty
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -249,12 +305,14 @@ class RemoteLogSegmentMetadataRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class RemoteLogSegmentMetadataSnapshotRecordSegmentLeaderEpochEntry:
+class RemoteLogSegmentMetadataSnapshotRecordSegmentLeaderEpochEntry(Structure):
     """Part of RemoteLogSegmentMetadataSnapshotRecord, version 0."""
 
-    leader_epoch: int = 0
-    offset: int = 0
+    __slots__ = ("leader_epoch", "offset")
+
+    def __init__(self, leader_epoch: int = 0, offset: int = 0) -> None:
+        self.leader_epoch = leader_epoch
+        self.offset = offset
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_3.pack(self.leader_epoch, self.offset)
@@ -271,8 +329,7 @@ class RemoteLogSegmentMetadataSnapshotRecordSegmentLeaderEpochEntry:
         return cls(leader_epoch, offset), position
 
 
-@dataclass(slots=True)
-class RemoteLogSegmentMetadataSnapshotRecord:
+class RemoteLogSegmentMetadataSnapshotRecord(Structure):
     """RemoteLogSegmentMetadataSnapshotRecord, version 0."""
 
     NAME: ClassVar[str] = "RemoteLogSegmentMetadataSnapshotRecord"
@@ -281,17 +338,45 @@ class RemoteLogSegmentMetadataSnapshotRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    segment_id: Uuid = ZERO_UUID
-    start_offset: int = 0
-    end_offset: int = 0
-    broker_id: int = 0
-    max_timestamp_ms: int = 0
-    event_timestamp_ms: int = 0
-    segment_leader_epochs: list[RemoteLogSegmentMetadataSnapshotRecordSegmentLeaderEpochEntry] = field(default_factory=list)
-    segment_size_in_bytes: int = 0
-    custom_metadata: bytes | None = None
-    remote_log_segment_state: int = 0
-    txn_index_empty: bool = False
+    __slots__ = (
+        "segment_id",
+        "start_offset",
+        "end_offset",
+        "broker_id",
+        "max_timestamp_ms",
+        "event_timestamp_ms",
+        "segment_leader_epochs",
+        "segment_size_in_bytes",
+        "custom_metadata",
+        "remote_log_segment_state",
+        "txn_index_empty",
+    )
+
+    def __init__(
+        self,
+        segment_id: Uuid = ZERO_UUID,
+        start_offset: int = 0,
+        end_offset: int = 0,
+        broker_id: int = 0,
+        max_timestamp_ms: int = 0,
+        event_timestamp_ms: int = 0,
+        segment_leader_epochs: list[RemoteLogSegmentMetadataSnapshotRecordSegmentLeaderEpochEntry] = FRESH,
+        segment_size_in_bytes: int = 0,
+        custom_metadata: bytes | None = None,
+        remote_log_segment_state: int = 0,
+        txn_index_empty: bool = False,
+    ) -> None:
+        self.segment_id = segment_id
+        self.start_offset = start_offset
+        self.end_offset = end_offset
+        self.broker_id = broker_id
+        self.max_timestamp_ms = max_timestamp_ms
+        self.event_timestamp_ms = event_timestamp_ms
+        self.segment_leader_epochs = [] if segment_leader_epochs is FRESH else segment_leader_epochs
+        self.segment_size_in_bytes = segment_size_in_bytes
+        self.custom_metadata = custom_metadata
+        self.remote_log_segment_state = remote_log_segment_state
+        self.txn_index_empty = txn_index_empty
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -349,13 +434,15 @@ class RemoteLogSegmentMetadataSnapshotRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class RemoteLogSegmentMetadataUpdateRecordTopicIdPartitionEntry:
+class RemoteLogSegmentMetadataUpdateRecordTopicIdPartitionEntry(Structure):
     """Part of RemoteLogSegmentMetadataUpdateRecord, version 0."""
 
-    name: str = ""
-    id: Uuid = ZERO_UUID
-    partition: int = 0
+    __slots__ = ("name", "id", "partition")
+
+    def __init__(self, name: str = "", id: Uuid = ZERO_UUID, partition: int = 0) -> None:
+        self.name = name
+        self.id = id
+        self.partition = partition
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -374,12 +461,14 @@ class RemoteLogSegmentMetadataUpdateRecordTopicIdPartitionEntry:
         return cls(name, id, partition), position
 
 
-@dataclass(slots=True)
-class RemoteLogSegmentMetadataUpdateRecordRemoteLogSegmentIdEntry:
+class RemoteLogSegmentMetadataUpdateRecordRemoteLogSegmentIdEntry(Structure):
     """Part of RemoteLogSegmentMetadataUpdateRecord, version 0."""
 
-    topic_id_partition: RemoteLogSegmentMetadataUpdateRecordTopicIdPartitionEntry = field(default_factory=RemoteLogSegmentMetadataUpdateRecordTopicIdPartitionEntry)
-    id: Uuid = ZERO_UUID
+    __slots__ = ("topic_id_partition", "id")
+
+    def __init__(self, topic_id_partition: RemoteLogSegmentMetadataUpdateRecordTopicIdPartitionEntry = FRESH, id: Uuid = ZERO_UUID) -> None:
+        self.topic_id_partition = RemoteLogSegmentMetadataUpdateRecordTopicIdPartitionEntry() if topic_id_partition is FRESH else topic_id_partition
+        self.id = id
 
     def encode(self, out: bytearray, version: int) -> None:
         self.topic_id_partition.encode(out, version)
@@ -398,8 +487,7 @@ class RemoteLogSegmentMetadataUpdateRecordRemoteLogSegmentIdEntry:
         return cls(topic_id_partition, id), position
 
 
-@dataclass(slots=True)
-class RemoteLogSegmentMetadataUpdateRecord:
+class RemoteLogSegmentMetadataUpdateRecord(Structure):
     """RemoteLogSegmentMetadataUpdateRecord, version 0."""
 
     NAME: ClassVar[str] = "RemoteLogSegmentMetadataUpdateRecord"
@@ -408,11 +496,21 @@ class RemoteLogSegmentMetadataUpdateRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    remote_log_segment_id: RemoteLogSegmentMetadataUpdateRecordRemoteLogSegmentIdEntry = field(default_factory=RemoteLogSegmentMetadataUpdateRecordRemoteLogSegmentIdEntry)
-    broker_id: int = 0
-    event_timestamp_ms: int = 0
-    custom_metadata: bytes | None = None
-    remote_log_segment_state: int = 0
+    __slots__ = ("remote_log_segment_id", "broker_id", "event_timestamp_ms", "custom_metadata", "remote_log_segment_state")
+
+    def __init__(
+        self,
+        remote_log_segment_id: RemoteLogSegmentMetadataUpdateRecordRemoteLogSegmentIdEntry = FRESH,
+        broker_id: int = 0,
+        event_timestamp_ms: int = 0,
+        custom_metadata: bytes | None = None,
+        remote_log_segment_state: int = 0,
+    ) -> None:
+        self.remote_log_segment_id = RemoteLogSegmentMetadataUpdateRecordRemoteLogSegmentIdEntry() if remote_log_segment_id is FRESH else remote_log_segment_id
+        self.broker_id = broker_id
+        self.event_timestamp_ms = event_timestamp_ms
+        self.custom_metadata = custom_metadata
+        self.remote_log_segment_state = remote_log_segment_state
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -446,13 +544,15 @@ class RemoteLogSegmentMetadataUpdateRecord:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class RemotePartitionDeleteMetadataRecordTopicIdPartitionEntry:
+class RemotePartitionDeleteMetadataRecordTopicIdPartitionEntry(Structure):
     """Part of RemotePartitionDeleteMetadataRecord, version 0."""
 
-    name: str = ""
-    id: Uuid = ZERO_UUID
-    partition: int = 0
+    __slots__ = ("name", "id", "partition")
+
+    def __init__(self, name: str = "", id: Uuid = ZERO_UUID, partition: int = 0) -> None:
+        self.name = name
+        self.id = id
+        self.partition = partition
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -471,8 +571,7 @@ class RemotePartitionDeleteMetadataRecordTopicIdPartitionEntry:
         return cls(name, id, partition), position
 
 
-@dataclass(slots=True)
-class RemotePartitionDeleteMetadataRecord:
+class RemotePartitionDeleteMetadataRecord(Structure):
     """RemotePartitionDeleteMetadataRecord, version 0."""
 
     NAME: ClassVar[str] = "RemotePartitionDeleteMetadataRecord"
@@ -481,10 +580,19 @@ class RemotePartitionDeleteMetadataRecord:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    topic_id_partition: RemotePartitionDeleteMetadataRecordTopicIdPartitionEntry = field(default_factory=RemotePartitionDeleteMetadataRecordTopicIdPartitionEntry)
-    broker_id: int = 0
-    event_timestamp_ms: int = 0
-    remote_partition_delete_state: int = 0
+    __slots__ = ("topic_id_partition", "broker_id", "event_timestamp_ms", "remote_partition_delete_state")
+
+    def __init__(
+        self,
+        topic_id_partition: RemotePartitionDeleteMetadataRecordTopicIdPartitionEntry = FRESH,
+        broker_id: int = 0,
+        event_timestamp_ms: int = 0,
+        remote_partition_delete_state: int = 0,
+    ) -> None:
+        self.topic_id_partition = RemotePartitionDeleteMetadataRecordTopicIdPartitionEntry() if topic_id_partition is FRESH else topic_id_partition
+        self.broker_id = broker_id
+        self.event_timestamp_ms = event_timestamp_ms
+        self.remote_partition_delete_state = remote_partition_delete_state
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

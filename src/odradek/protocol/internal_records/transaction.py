@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -29,6 +28,7 @@ from odradek.wire.refusals import (
     unknown_version,
     unsupported_field,
 )
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.varint import read_unsigned_varint
 from odradek.wire.writing import (
     write_compact_count,
@@ -47,8 +47,7 @@ _LAYOUT_2 = Struct(">q")
 _LAYOUT_3 = Struct(">h")
 
 
-@dataclass(slots=True)
-class TransactionLogKey:
+class TransactionLogKey(Structure):
     """TransactionLogKey, version 0."""
 
     NAME: ClassVar[str] = "TransactionLogKey"
@@ -57,7 +56,10 @@ class TransactionLogKey:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    transactional_id: str = ""
+    __slots__ = ("transactional_id",)
+
+    def __init__(self, transactional_id: str = "") -> None:
+        self.transactional_id = transactional_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -78,12 +80,14 @@ class TransactionLogKey:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class PartitionsSchema:
+class PartitionsSchema(Structure):
     """Part of TransactionLogValue, versions 0 to 1."""
 
-    topic: str = ""
-    partition_ids: list[int] = field(default_factory=list)
+    __slots__ = ("topic", "partition_ids")
+
+    def __init__(self, topic: str = "", partition_ids: list[int] = FRESH) -> None:
+        self.topic = topic
+        self.partition_ids = [] if partition_ids is FRESH else partition_ids
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 1:
@@ -118,8 +122,7 @@ class PartitionsSchema:
         return cls(topic, partition_ids), position
 
 
-@dataclass(slots=True)
-class TransactionLogValue:
+class TransactionLogValue(Structure):
     """TransactionLogValue, versions 0 to 1."""
 
     NAME: ClassVar[str] = "TransactionLogValue"
@@ -128,17 +131,45 @@ class TransactionLogValue:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 1
 
-    producer_id: int = 0
-    previous_producer_id: int = -1
-    next_producer_id: int = -1
-    producer_epoch: int = 0
-    next_producer_epoch: int = -1
-    transaction_timeout_ms: int = 0
-    transaction_status: int = 0
-    transaction_partitions: list[PartitionsSchema] | None = field(default_factory=list)
-    transaction_last_update_timestamp_ms: int = 0
-    transaction_start_timestamp_ms: int = 0
-    client_transaction_version: int = 0
+    __slots__ = (
+        "producer_id",
+        "previous_producer_id",
+        "next_producer_id",
+        "producer_epoch",
+        "next_producer_epoch",
+        "transaction_timeout_ms",
+        "transaction_status",
+        "transaction_partitions",
+        "transaction_last_update_timestamp_ms",
+        "transaction_start_timestamp_ms",
+        "client_transaction_version",
+    )
+
+    def __init__(
+        self,
+        producer_id: int = 0,
+        previous_producer_id: int = -1,
+        next_producer_id: int = -1,
+        producer_epoch: int = 0,
+        next_producer_epoch: int = -1,
+        transaction_timeout_ms: int = 0,
+        transaction_status: int = 0,
+        transaction_partitions: list[PartitionsSchema] | None = FRESH,
+        transaction_last_update_timestamp_ms: int = 0,
+        transaction_start_timestamp_ms: int = 0,
+        client_transaction_version: int = 0,
+    ) -> None:
+        self.producer_id = producer_id
+        self.previous_producer_id = previous_producer_id
+        self.next_producer_id = next_producer_id
+        self.producer_epoch = producer_epoch
+        self.next_producer_epoch = next_producer_epoch
+        self.transaction_timeout_ms = transaction_timeout_ms
+        self.transaction_status = transaction_status
+        self.transaction_partitions = [] if transaction_partitions is FRESH else transaction_partitions
+        self.transaction_last_update_timestamp_ms = transaction_last_update_timestamp_ms
+        self.transaction_start_timestamp_ms = transaction_start_timestamp_ms
+        self.client_transaction_version = client_transaction_version
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:

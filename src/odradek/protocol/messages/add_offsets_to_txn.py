@@ -3,20 +3,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_compact_string, read_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import Structure
 from odradek.wire.writing import write_compact_string, write_string
 
 _LAYOUT_0 = Struct(">qh")
 _LAYOUT_1 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class AddOffsetsToTxnRequest:
+class AddOffsetsToTxnRequest(Structure):
     """AddOffsetsToTxnRequest, versions 0 to 4."""
 
     NAME: ClassVar[str] = "AddOffsetsToTxnRequest"
@@ -25,10 +24,13 @@ class AddOffsetsToTxnRequest:
     VERSION_MAX: ClassVar[int] = 4
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 3
 
-    transactional_id: str = ""
-    producer_id: int = 0
-    producer_epoch: int = 0
-    group_id: str = ""
+    __slots__ = ("transactional_id", "producer_id", "producer_epoch", "group_id")
+
+    def __init__(self, transactional_id: str = "", producer_id: int = 0, producer_epoch: int = 0, group_id: str = "") -> None:
+        self.transactional_id = transactional_id
+        self.producer_id = producer_id
+        self.producer_epoch = producer_epoch
+        self.group_id = group_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 4:
@@ -73,8 +75,7 @@ class AddOffsetsToTxnRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class AddOffsetsToTxnResponse:
+class AddOffsetsToTxnResponse(Structure):
     """AddOffsetsToTxnResponse, versions 0 to 4."""
 
     NAME: ClassVar[str] = "AddOffsetsToTxnResponse"
@@ -83,8 +84,11 @@ class AddOffsetsToTxnResponse:
     VERSION_MAX: ClassVar[int] = 4
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 3
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
+    __slots__ = ("throttle_time_ms", "error_code")
+
+    def __init__(self, throttle_time_ms: int = 0, error_code: int = 0) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 4:

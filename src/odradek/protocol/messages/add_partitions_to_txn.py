@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_compact_count, read_compact_string, read_count, read_int32_elements, read_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_string, write_count, write_int32_elements, write_string
 
 _LAYOUT_0 = Struct(">qh?")
@@ -17,12 +17,14 @@ _LAYOUT_2 = Struct(">ih")
 _LAYOUT_3 = Struct(">i")
 
 
-@dataclass(slots=True)
-class AddPartitionsToTxnTopic:
+class AddPartitionsToTxnTopic(Structure):
     """Part of AddPartitionsToTxnRequest, versions 0 to 5."""
 
-    name: str = ""
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("name", "partitions")
+
+    def __init__(self, name: str = "", partitions: list[int] = FRESH) -> None:
+        self.name = name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 3:
@@ -57,15 +59,24 @@ class AddPartitionsToTxnTopic:
         return cls(name, partitions), position
 
 
-@dataclass(slots=True)
-class AddPartitionsToTxnTransaction:
+class AddPartitionsToTxnTransaction(Structure):
     """Part of AddPartitionsToTxnRequest, versions 4 to 5."""
 
-    transactional_id: str = ""
-    producer_id: int = 0
-    producer_epoch: int = 0
-    verify_only: bool = False
-    topics: list[AddPartitionsToTxnTopic] = field(default_factory=list)
+    __slots__ = ("transactional_id", "producer_id", "producer_epoch", "verify_only", "topics")
+
+    def __init__(
+        self,
+        transactional_id: str = "",
+        producer_id: int = 0,
+        producer_epoch: int = 0,
+        verify_only: bool = False,
+        topics: list[AddPartitionsToTxnTopic] = FRESH,
+    ) -> None:
+        self.transactional_id = transactional_id
+        self.producer_id = producer_id
+        self.producer_epoch = producer_epoch
+        self.verify_only = verify_only
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.transactional_id)
@@ -92,8 +103,7 @@ class AddPartitionsToTxnTransaction:
         return cls(transactional_id, producer_id, producer_epoch, verify_only, topics), position
 
 
-@dataclass(slots=True)
-class AddPartitionsToTxnRequest:
+class AddPartitionsToTxnRequest(Structure):
     """AddPartitionsToTxnRequest, versions 0 to 5."""
 
     NAME: ClassVar[str] = "AddPartitionsToTxnRequest"
@@ -102,11 +112,27 @@ class AddPartitionsToTxnRequest:
     VERSION_MAX: ClassVar[int] = 5
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 3
 
-    transactions: list[AddPartitionsToTxnTransaction] = field(default_factory=list)
-    v3_and_below_transactional_id: str = ""
-    v3_and_below_producer_id: int = 0
-    v3_and_below_producer_epoch: int = 0
-    v3_and_below_topics: list[AddPartitionsToTxnTopic] = field(default_factory=list)
+    __slots__ = (
+        "transactions",
+        "v3_and_below_transactional_id",
+        "v3_and_below_producer_id",
+        "v3_and_below_producer_epoch",
+        "v3_and_below_topics",
+    )
+
+    def __init__(
+        self,
+        transactions: list[AddPartitionsToTxnTransaction] = FRESH,
+        v3_and_below_transactional_id: str = "",
+        v3_and_below_producer_id: int = 0,
+        v3_and_below_producer_epoch: int = 0,
+        v3_and_below_topics: list[AddPartitionsToTxnTopic] = FRESH,
+    ) -> None:
+        self.transactions = [] if transactions is FRESH else transactions
+        self.v3_and_below_transactional_id = v3_and_below_transactional_id
+        self.v3_and_below_producer_id = v3_and_below_producer_id
+        self.v3_and_below_producer_epoch = v3_and_below_producer_epoch
+        self.v3_and_below_topics = [] if v3_and_below_topics is FRESH else v3_and_below_topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 5:
@@ -194,12 +220,14 @@ class AddPartitionsToTxnRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class AddPartitionsToTxnPartitionResult:
+class AddPartitionsToTxnPartitionResult(Structure):
     """Part of AddPartitionsToTxnResponse, versions 0 to 5."""
 
-    partition_index: int = 0
-    partition_error_code: int = 0
+    __slots__ = ("partition_index", "partition_error_code")
+
+    def __init__(self, partition_index: int = 0, partition_error_code: int = 0) -> None:
+        self.partition_index = partition_index
+        self.partition_error_code = partition_error_code
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.partition_index, self.partition_error_code)
@@ -218,12 +246,14 @@ class AddPartitionsToTxnPartitionResult:
         return cls(partition_index, partition_error_code), position
 
 
-@dataclass(slots=True)
-class AddPartitionsToTxnTopicResult:
+class AddPartitionsToTxnTopicResult(Structure):
     """Part of AddPartitionsToTxnResponse, versions 0 to 5."""
 
-    name: str = ""
-    results_by_partition: list[AddPartitionsToTxnPartitionResult] = field(default_factory=list)
+    __slots__ = ("name", "results_by_partition")
+
+    def __init__(self, name: str = "", results_by_partition: list[AddPartitionsToTxnPartitionResult] = FRESH) -> None:
+        self.name = name
+        self.results_by_partition = [] if results_by_partition is FRESH else results_by_partition
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 3:
@@ -263,12 +293,14 @@ class AddPartitionsToTxnTopicResult:
         return cls(name, results_by_partition), position
 
 
-@dataclass(slots=True)
-class AddPartitionsToTxnResult:
+class AddPartitionsToTxnResult(Structure):
     """Part of AddPartitionsToTxnResponse, versions 4 to 5."""
 
-    transactional_id: str = ""
-    topic_results: list[AddPartitionsToTxnTopicResult] = field(default_factory=list)
+    __slots__ = ("transactional_id", "topic_results")
+
+    def __init__(self, transactional_id: str = "", topic_results: list[AddPartitionsToTxnTopicResult] = FRESH) -> None:
+        self.transactional_id = transactional_id
+        self.topic_results = [] if topic_results is FRESH else topic_results
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.transactional_id)
@@ -292,8 +324,7 @@ class AddPartitionsToTxnResult:
         return cls(transactional_id, topic_results), position
 
 
-@dataclass(slots=True)
-class AddPartitionsToTxnResponse:
+class AddPartitionsToTxnResponse(Structure):
     """AddPartitionsToTxnResponse, versions 0 to 5."""
 
     NAME: ClassVar[str] = "AddPartitionsToTxnResponse"
@@ -302,10 +333,19 @@ class AddPartitionsToTxnResponse:
     VERSION_MAX: ClassVar[int] = 5
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 3
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    results_by_transaction: list[AddPartitionsToTxnResult] = field(default_factory=list)
-    results_by_topic_v3_and_below: list[AddPartitionsToTxnTopicResult] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "results_by_transaction", "results_by_topic_v3_and_below")
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        error_code: int = 0,
+        results_by_transaction: list[AddPartitionsToTxnResult] = FRESH,
+        results_by_topic_v3_and_below: list[AddPartitionsToTxnTopicResult] = FRESH,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.results_by_transaction = [] if results_by_transaction is FRESH else results_by_transaction
+        self.results_by_topic_v3_and_below = [] if results_by_topic_v3_and_below is FRESH else results_by_topic_v3_and_below
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 5:

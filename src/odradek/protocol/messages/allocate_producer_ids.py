@@ -3,19 +3,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import Structure
 
 _LAYOUT_0 = Struct(">iq")
 _LAYOUT_1 = Struct(">ihqi")
 
 
-@dataclass(slots=True)
-class AllocateProducerIdsRequest:
+class AllocateProducerIdsRequest(Structure):
     """AllocateProducerIdsRequest, version 0."""
 
     NAME: ClassVar[str] = "AllocateProducerIdsRequest"
@@ -24,8 +23,11 @@ class AllocateProducerIdsRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    broker_id: int = 0
-    broker_epoch: int = -1
+    __slots__ = ("broker_id", "broker_epoch")
+
+    def __init__(self, broker_id: int = 0, broker_epoch: int = -1) -> None:
+        self.broker_id = broker_id
+        self.broker_epoch = broker_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -52,8 +54,7 @@ class AllocateProducerIdsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class AllocateProducerIdsResponse:
+class AllocateProducerIdsResponse(Structure):
     """AllocateProducerIdsResponse, version 0."""
 
     NAME: ClassVar[str] = "AllocateProducerIdsResponse"
@@ -62,10 +63,13 @@ class AllocateProducerIdsResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    producer_id_start: int = 0
-    producer_id_len: int = 0
+    __slots__ = ("throttle_time_ms", "error_code", "producer_id_start", "producer_id_len")
+
+    def __init__(self, throttle_time_ms: int = 0, error_code: int = 0, producer_id_start: int = 0, producer_id_len: int = 0) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.producer_id_start = producer_id_start
+        self.producer_id_len = producer_id_len
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -17,6 +16,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_string,
@@ -32,12 +32,14 @@ _LAYOUT_2 = Struct(">h")
 _LAYOUT_3 = Struct(">i")
 
 
-@dataclass(slots=True)
-class AlterClientQuotasRequestEntityData:
+class AlterClientQuotasRequestEntityData(Structure):
     """Part of AlterClientQuotasRequest, versions 0 to 1."""
 
-    entity_type: str = ""
-    entity_name: str | None = ""
+    __slots__ = ("entity_type", "entity_name")
+
+    def __init__(self, entity_type: str = "", entity_name: str | None = "") -> None:
+        self.entity_type = entity_type
+        self.entity_name = entity_name
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 1:
@@ -70,13 +72,15 @@ class AlterClientQuotasRequestEntityData:
         return cls(entity_type, entity_name), position
 
 
-@dataclass(slots=True)
-class OpData:
+class OpData(Structure):
     """Part of AlterClientQuotasRequest, versions 0 to 1."""
 
-    key: str = ""
-    value: float = 0.0
-    remove: bool = False
+    __slots__ = ("key", "value", "remove")
+
+    def __init__(self, key: str = "", value: float = 0.0, remove: bool = False) -> None:
+        self.key = key
+        self.value = value
+        self.remove = remove
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 1:
@@ -103,12 +107,14 @@ class OpData:
         return cls(key, value_, remove), position
 
 
-@dataclass(slots=True)
-class AlterClientQuotasRequestEntryData:
+class AlterClientQuotasRequestEntryData(Structure):
     """Part of AlterClientQuotasRequest, versions 0 to 1."""
 
-    entity: list[AlterClientQuotasRequestEntityData] = field(default_factory=list)
-    ops: list[OpData] = field(default_factory=list)
+    __slots__ = ("entity", "ops")
+
+    def __init__(self, entity: list[AlterClientQuotasRequestEntityData] = FRESH, ops: list[OpData] = FRESH) -> None:
+        self.entity = [] if entity is FRESH else entity
+        self.ops = [] if ops is FRESH else ops
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 1:
@@ -156,8 +162,7 @@ class AlterClientQuotasRequestEntryData:
         return cls(entity, ops), position
 
 
-@dataclass(slots=True)
-class AlterClientQuotasRequest:
+class AlterClientQuotasRequest(Structure):
     """AlterClientQuotasRequest, versions 0 to 1."""
 
     NAME: ClassVar[str] = "AlterClientQuotasRequest"
@@ -166,8 +171,11 @@ class AlterClientQuotasRequest:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 1
 
-    entries: list[AlterClientQuotasRequestEntryData] = field(default_factory=list)
-    validate_only: bool = False
+    __slots__ = ("entries", "validate_only")
+
+    def __init__(self, entries: list[AlterClientQuotasRequestEntryData] = FRESH, validate_only: bool = False) -> None:
+        self.entries = [] if entries is FRESH else entries
+        self.validate_only = validate_only
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:
@@ -212,12 +220,14 @@ class AlterClientQuotasRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class AlterClientQuotasResponseEntityData:
+class AlterClientQuotasResponseEntityData(Structure):
     """Part of AlterClientQuotasResponse, versions 0 to 1."""
 
-    entity_type: str = ""
-    entity_name: str | None = ""
+    __slots__ = ("entity_type", "entity_name")
+
+    def __init__(self, entity_type: str = "", entity_name: str | None = "") -> None:
+        self.entity_type = entity_type
+        self.entity_name = entity_name
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 1:
@@ -250,13 +260,17 @@ class AlterClientQuotasResponseEntityData:
         return cls(entity_type, entity_name), position
 
 
-@dataclass(slots=True)
-class AlterClientQuotasResponseEntryData:
+class AlterClientQuotasResponseEntryData(Structure):
     """Part of AlterClientQuotasResponse, versions 0 to 1."""
 
-    error_code: int = 0
-    error_message: str | None = ""
-    entity: list[AlterClientQuotasResponseEntityData] = field(default_factory=list)
+    __slots__ = ("error_code", "error_message", "entity")
+
+    def __init__(
+        self, error_code: int = 0, error_message: str | None = "", entity: list[AlterClientQuotasResponseEntityData] = FRESH
+    ) -> None:
+        self.error_code = error_code
+        self.error_message = error_message
+        self.entity = [] if entity is FRESH else entity
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.error_code)
@@ -300,8 +314,7 @@ class AlterClientQuotasResponseEntryData:
         return cls(error_code, error_message, entity), position
 
 
-@dataclass(slots=True)
-class AlterClientQuotasResponse:
+class AlterClientQuotasResponse(Structure):
     """AlterClientQuotasResponse, versions 0 to 1."""
 
     NAME: ClassVar[str] = "AlterClientQuotasResponse"
@@ -310,8 +323,11 @@ class AlterClientQuotasResponse:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 1
 
-    throttle_time_ms: int = 0
-    entries: list[AlterClientQuotasResponseEntryData] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "entries")
+
+    def __init__(self, throttle_time_ms: int = 0, entries: list[AlterClientQuotasResponseEntryData] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.entries = [] if entries is FRESH else entries
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -17,6 +16,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_string,
@@ -32,12 +32,14 @@ _LAYOUT_2 = Struct(">h")
 _LAYOUT_3 = Struct(">i")
 
 
-@dataclass(slots=True)
-class AlterableConfig:
+class AlterableConfig(Structure):
     """Part of AlterConfigsRequest, versions 0 to 2."""
 
-    name: str = ""
-    value: str | None = ""
+    __slots__ = ("name", "value")
+
+    def __init__(self, name: str = "", value: str | None = "") -> None:
+        self.name = name
+        self.value = value
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -70,13 +72,15 @@ class AlterableConfig:
         return cls(name, value_), position
 
 
-@dataclass(slots=True)
-class AlterConfigsResource:
+class AlterConfigsResource(Structure):
     """Part of AlterConfigsRequest, versions 0 to 2."""
 
-    resource_type: int = 0
-    resource_name: str = ""
-    configs: list[AlterableConfig] = field(default_factory=list)
+    __slots__ = ("resource_type", "resource_name", "configs")
+
+    def __init__(self, resource_type: int = 0, resource_name: str = "", configs: list[AlterableConfig] = FRESH) -> None:
+        self.resource_type = resource_type
+        self.resource_name = resource_name
+        self.configs = [] if configs is FRESH else configs
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.resource_type)
@@ -119,8 +123,7 @@ class AlterConfigsResource:
         return cls(resource_type, resource_name, configs), position
 
 
-@dataclass(slots=True)
-class AlterConfigsRequest:
+class AlterConfigsRequest(Structure):
     """AlterConfigsRequest, versions 0 to 2."""
 
     NAME: ClassVar[str] = "AlterConfigsRequest"
@@ -129,8 +132,11 @@ class AlterConfigsRequest:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    resources: list[AlterConfigsResource] = field(default_factory=list)
-    validate_only: bool = False
+    __slots__ = ("resources", "validate_only")
+
+    def __init__(self, resources: list[AlterConfigsResource] = FRESH, validate_only: bool = False) -> None:
+        self.resources = [] if resources is FRESH else resources
+        self.validate_only = validate_only
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:
@@ -175,14 +181,16 @@ class AlterConfigsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class AlterConfigsResourceResponse:
+class AlterConfigsResourceResponse(Structure):
     """Part of AlterConfigsResponse, versions 0 to 2."""
 
-    error_code: int = 0
-    error_message: str | None = ""
-    resource_type: int = 0
-    resource_name: str = ""
+    __slots__ = ("error_code", "error_message", "resource_type", "resource_name")
+
+    def __init__(self, error_code: int = 0, error_message: str | None = "", resource_type: int = 0, resource_name: str = "") -> None:
+        self.error_code = error_code
+        self.error_message = error_message
+        self.resource_type = resource_type
+        self.resource_name = resource_name
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.error_code)
@@ -221,8 +229,7 @@ class AlterConfigsResourceResponse:
         return cls(error_code, error_message, resource_type, resource_name), position
 
 
-@dataclass(slots=True)
-class AlterConfigsResponse:
+class AlterConfigsResponse(Structure):
     """AlterConfigsResponse, versions 0 to 2."""
 
     NAME: ClassVar[str] = "AlterConfigsResponse"
@@ -231,8 +238,11 @@ class AlterConfigsResponse:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    throttle_time_ms: int = 0
-    responses: list[AlterConfigsResourceResponse] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "responses")
+
+    def __init__(self, throttle_time_ms: int = 0, responses: list[AlterConfigsResourceResponse] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.responses = [] if responses is FRESH else responses
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.wire.reading import read_compact_count, read_int32_elements, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_int32_elements
 
 _LAYOUT_0 = Struct(">iq")
@@ -20,12 +20,14 @@ _LAYOUT_4 = Struct(">ihii")
 _LAYOUT_5 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class BrokerState:
+class BrokerState(Structure):
     """Part of AlterPartitionRequest, version 3."""
 
-    broker_id: int = 0
-    broker_epoch: int = -1
+    __slots__ = ("broker_id", "broker_epoch")
+
+    def __init__(self, broker_id: int = 0, broker_epoch: int = -1) -> None:
+        self.broker_id = broker_id
+        self.broker_epoch = broker_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.broker_id, self.broker_epoch)
@@ -42,16 +44,26 @@ class BrokerState:
         return cls(broker_id, broker_epoch), position
 
 
-@dataclass(slots=True)
-class AlterPartitionRequestPartitionData:
+class AlterPartitionRequestPartitionData(Structure):
     """Part of AlterPartitionRequest, versions 2 to 3."""
 
-    partition_index: int = 0
-    leader_epoch: int = 0
-    new_isr: list[int] = field(default_factory=list)
-    new_isr_with_epochs: list[BrokerState] = field(default_factory=list)
-    leader_recovery_state: int = 0
-    partition_epoch: int = 0
+    __slots__ = ("partition_index", "leader_epoch", "new_isr", "new_isr_with_epochs", "leader_recovery_state", "partition_epoch")
+
+    def __init__(
+        self,
+        partition_index: int = 0,
+        leader_epoch: int = 0,
+        new_isr: list[int] = FRESH,
+        new_isr_with_epochs: list[BrokerState] = FRESH,
+        leader_recovery_state: int = 0,
+        partition_epoch: int = 0,
+    ) -> None:
+        self.partition_index = partition_index
+        self.leader_epoch = leader_epoch
+        self.new_isr = [] if new_isr is FRESH else new_isr
+        self.new_isr_with_epochs = [] if new_isr_with_epochs is FRESH else new_isr_with_epochs
+        self.leader_recovery_state = leader_recovery_state
+        self.partition_epoch = partition_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.partition_index, self.leader_epoch)
@@ -97,12 +109,14 @@ class AlterPartitionRequestPartitionData:
         return cls(partition_index, leader_epoch, new_isr, new_isr_with_epochs, leader_recovery_state, partition_epoch), position
 
 
-@dataclass(slots=True)
-class AlterPartitionRequestTopicData:
+class AlterPartitionRequestTopicData(Structure):
     """Part of AlterPartitionRequest, versions 2 to 3."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[AlterPartitionRequestPartitionData] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[AlterPartitionRequestPartitionData] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_3.pack(self.topic_id)
@@ -127,8 +141,7 @@ class AlterPartitionRequestTopicData:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class AlterPartitionRequest:
+class AlterPartitionRequest(Structure):
     """AlterPartitionRequest, versions 2 to 3."""
 
     NAME: ClassVar[str] = "AlterPartitionRequest"
@@ -137,9 +150,12 @@ class AlterPartitionRequest:
     VERSION_MAX: ClassVar[int] = 3
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    broker_id: int = 0
-    broker_epoch: int = -1
-    topics: list[AlterPartitionRequestTopicData] = field(default_factory=list)
+    __slots__ = ("broker_id", "broker_epoch", "topics")
+
+    def __init__(self, broker_id: int = 0, broker_epoch: int = -1, topics: list[AlterPartitionRequestTopicData] = FRESH) -> None:
+        self.broker_id = broker_id
+        self.broker_epoch = broker_epoch
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 2 or version > 3:
@@ -174,17 +190,28 @@ class AlterPartitionRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class AlterPartitionResponsePartitionData:
+class AlterPartitionResponsePartitionData(Structure):
     """Part of AlterPartitionResponse, versions 2 to 3."""
 
-    partition_index: int = 0
-    error_code: int = 0
-    leader_id: int = 0
-    leader_epoch: int = 0
-    isr: list[int] = field(default_factory=list)
-    leader_recovery_state: int = 0
-    partition_epoch: int = 0
+    __slots__ = ("partition_index", "error_code", "leader_id", "leader_epoch", "isr", "leader_recovery_state", "partition_epoch")
+
+    def __init__(
+        self,
+        partition_index: int = 0,
+        error_code: int = 0,
+        leader_id: int = 0,
+        leader_epoch: int = 0,
+        isr: list[int] = FRESH,
+        leader_recovery_state: int = 0,
+        partition_epoch: int = 0,
+    ) -> None:
+        self.partition_index = partition_index
+        self.error_code = error_code
+        self.leader_id = leader_id
+        self.leader_epoch = leader_epoch
+        self.isr = [] if isr is FRESH else isr
+        self.leader_recovery_state = leader_recovery_state
+        self.partition_epoch = partition_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_4.pack(self.partition_index, self.error_code, self.leader_id, self.leader_epoch)
@@ -208,12 +235,14 @@ class AlterPartitionResponsePartitionData:
         return cls(partition_index, error_code, leader_id, leader_epoch, isr, leader_recovery_state, partition_epoch), position
 
 
-@dataclass(slots=True)
-class AlterPartitionResponseTopicData:
+class AlterPartitionResponseTopicData(Structure):
     """Part of AlterPartitionResponse, versions 2 to 3."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[AlterPartitionResponsePartitionData] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[AlterPartitionResponsePartitionData] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_3.pack(self.topic_id)
@@ -238,8 +267,7 @@ class AlterPartitionResponseTopicData:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class AlterPartitionResponse:
+class AlterPartitionResponse(Structure):
     """AlterPartitionResponse, versions 2 to 3."""
 
     NAME: ClassVar[str] = "AlterPartitionResponse"
@@ -248,9 +276,12 @@ class AlterPartitionResponse:
     VERSION_MAX: ClassVar[int] = 3
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    topics: list[AlterPartitionResponseTopicData] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "topics")
+
+    def __init__(self, throttle_time_ms: int = 0, error_code: int = 0, topics: list[AlterPartitionResponseTopicData] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 2 or version > 3:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -16,6 +15,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_count,
@@ -30,12 +30,14 @@ _LAYOUT_2 = Struct(">ih")
 _LAYOUT_3 = Struct(">i?h")
 
 
-@dataclass(slots=True)
-class ReassignablePartition:
+class ReassignablePartition(Structure):
     """Part of AlterPartitionReassignmentsRequest, versions 0 to 1."""
 
-    partition_index: int = 0
-    replicas: list[int] | None = None
+    __slots__ = ("partition_index", "replicas")
+
+    def __init__(self, partition_index: int = 0, replicas: list[int] | None = None) -> None:
+        self.partition_index = partition_index
+        self.replicas = replicas
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.partition_index)
@@ -60,12 +62,14 @@ class ReassignablePartition:
         return cls(partition_index, replicas), position
 
 
-@dataclass(slots=True)
-class ReassignableTopic:
+class ReassignableTopic(Structure):
     """Part of AlterPartitionReassignmentsRequest, versions 0 to 1."""
 
-    name: str = ""
-    partitions: list[ReassignablePartition] = field(default_factory=list)
+    __slots__ = ("name", "partitions")
+
+    def __init__(self, name: str = "", partitions: list[ReassignablePartition] = FRESH) -> None:
+        self.name = name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -89,8 +93,7 @@ class ReassignableTopic:
         return cls(name, partitions), position
 
 
-@dataclass(slots=True)
-class AlterPartitionReassignmentsRequest:
+class AlterPartitionReassignmentsRequest(Structure):
     """AlterPartitionReassignmentsRequest, versions 0 to 1."""
 
     NAME: ClassVar[str] = "AlterPartitionReassignmentsRequest"
@@ -99,9 +102,14 @@ class AlterPartitionReassignmentsRequest:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    timeout_ms: int = 60000
-    allow_replication_factor_change: bool = True
-    topics: list[ReassignableTopic] = field(default_factory=list)
+    __slots__ = ("timeout_ms", "allow_replication_factor_change", "topics")
+
+    def __init__(
+        self, timeout_ms: int = 60000, allow_replication_factor_change: bool = True, topics: list[ReassignableTopic] = FRESH
+    ) -> None:
+        self.timeout_ms = timeout_ms
+        self.allow_replication_factor_change = allow_replication_factor_change
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:
@@ -146,13 +154,15 @@ class AlterPartitionReassignmentsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ReassignablePartitionResponse:
+class ReassignablePartitionResponse(Structure):
     """Part of AlterPartitionReassignmentsResponse, versions 0 to 1."""
 
-    partition_index: int = 0
-    error_code: int = 0
-    error_message: str | None = ""
+    __slots__ = ("partition_index", "error_code", "error_message")
+
+    def __init__(self, partition_index: int = 0, error_code: int = 0, error_message: str | None = "") -> None:
+        self.partition_index = partition_index
+        self.error_code = error_code
+        self.error_message = error_message
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.partition_index, self.error_code)
@@ -171,12 +181,14 @@ class ReassignablePartitionResponse:
         return cls(partition_index, error_code, error_message), position
 
 
-@dataclass(slots=True)
-class ReassignableTopicResponse:
+class ReassignableTopicResponse(Structure):
     """Part of AlterPartitionReassignmentsResponse, versions 0 to 1."""
 
-    name: str = ""
-    partitions: list[ReassignablePartitionResponse] = field(default_factory=list)
+    __slots__ = ("name", "partitions")
+
+    def __init__(self, name: str = "", partitions: list[ReassignablePartitionResponse] = FRESH) -> None:
+        self.name = name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -200,8 +212,7 @@ class ReassignableTopicResponse:
         return cls(name, partitions), position
 
 
-@dataclass(slots=True)
-class AlterPartitionReassignmentsResponse:
+class AlterPartitionReassignmentsResponse(Structure):
     """AlterPartitionReassignmentsResponse, versions 0 to 1."""
 
     NAME: ClassVar[str] = "AlterPartitionReassignmentsResponse"
@@ -210,11 +221,21 @@ class AlterPartitionReassignmentsResponse:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    allow_replication_factor_change: bool = True
-    error_code: int = 0
-    error_message: str | None = ""
-    responses: list[ReassignableTopicResponse] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "allow_replication_factor_change", "error_code", "error_message", "responses")
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        allow_replication_factor_change: bool = True,
+        error_code: int = 0,
+        error_message: str | None = "",
+        responses: list[ReassignableTopicResponse] = FRESH,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.allow_replication_factor_change = allow_replication_factor_change
+        self.error_code = error_code
+        self.error_message = error_message
+        self.responses = [] if responses is FRESH else responses
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:

@@ -3,24 +3,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_compact_count, read_compact_string, read_count, read_int32_elements, read_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_string, write_count, write_int32_elements, write_string
 
 _LAYOUT_0 = Struct(">ih")
 _LAYOUT_1 = Struct(">i")
 
 
-@dataclass(slots=True)
-class AlterReplicaLogDirTopic:
+class AlterReplicaLogDirTopic(Structure):
     """Part of AlterReplicaLogDirsRequest, versions 1 to 2."""
 
-    name: str = ""
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("name", "partitions")
+
+    def __init__(self, name: str = "", partitions: list[int] = FRESH) -> None:
+        self.name = name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -55,12 +57,14 @@ class AlterReplicaLogDirTopic:
         return cls(name, partitions), position
 
 
-@dataclass(slots=True)
-class AlterReplicaLogDir:
+class AlterReplicaLogDir(Structure):
     """Part of AlterReplicaLogDirsRequest, versions 1 to 2."""
 
-    path: str = ""
-    topics: list[AlterReplicaLogDirTopic] = field(default_factory=list)
+    __slots__ = ("path", "topics")
+
+    def __init__(self, path: str = "", topics: list[AlterReplicaLogDirTopic] = FRESH) -> None:
+        self.path = path
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -100,8 +104,7 @@ class AlterReplicaLogDir:
         return cls(path, topics), position
 
 
-@dataclass(slots=True)
-class AlterReplicaLogDirsRequest:
+class AlterReplicaLogDirsRequest(Structure):
     """AlterReplicaLogDirsRequest, versions 1 to 2."""
 
     NAME: ClassVar[str] = "AlterReplicaLogDirsRequest"
@@ -110,7 +113,10 @@ class AlterReplicaLogDirsRequest:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    dirs: list[AlterReplicaLogDir] = field(default_factory=list)
+    __slots__ = ("dirs",)
+
+    def __init__(self, dirs: list[AlterReplicaLogDir] = FRESH) -> None:
+        self.dirs = [] if dirs is FRESH else dirs
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 2:
@@ -152,12 +158,14 @@ class AlterReplicaLogDirsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class AlterReplicaLogDirPartitionResult:
+class AlterReplicaLogDirPartitionResult(Structure):
     """Part of AlterReplicaLogDirsResponse, versions 1 to 2."""
 
-    partition_index: int = 0
-    error_code: int = 0
+    __slots__ = ("partition_index", "error_code")
+
+    def __init__(self, partition_index: int = 0, error_code: int = 0) -> None:
+        self.partition_index = partition_index
+        self.error_code = error_code
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.partition_index, self.error_code)
@@ -176,12 +184,14 @@ class AlterReplicaLogDirPartitionResult:
         return cls(partition_index, error_code), position
 
 
-@dataclass(slots=True)
-class AlterReplicaLogDirTopicResult:
+class AlterReplicaLogDirTopicResult(Structure):
     """Part of AlterReplicaLogDirsResponse, versions 1 to 2."""
 
-    topic_name: str = ""
-    partitions: list[AlterReplicaLogDirPartitionResult] = field(default_factory=list)
+    __slots__ = ("topic_name", "partitions")
+
+    def __init__(self, topic_name: str = "", partitions: list[AlterReplicaLogDirPartitionResult] = FRESH) -> None:
+        self.topic_name = topic_name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -221,8 +231,7 @@ class AlterReplicaLogDirTopicResult:
         return cls(topic_name, partitions), position
 
 
-@dataclass(slots=True)
-class AlterReplicaLogDirsResponse:
+class AlterReplicaLogDirsResponse(Structure):
     """AlterReplicaLogDirsResponse, versions 1 to 2."""
 
     NAME: ClassVar[str] = "AlterReplicaLogDirsResponse"
@@ -231,8 +240,11 @@ class AlterReplicaLogDirsResponse:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    throttle_time_ms: int = 0
-    results: list[AlterReplicaLogDirTopicResult] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "results")
+
+    def __init__(self, throttle_time_ms: int = 0, results: list[AlterReplicaLogDirTopicResult] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.results = [] if results is FRESH else results
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 2:

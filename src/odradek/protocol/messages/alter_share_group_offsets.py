@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.wire.reading import read_compact_count, read_compact_nullable_string, read_compact_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_nullable_string, write_compact_string
 
 _LAYOUT_0 = Struct(">iq")
@@ -17,12 +17,14 @@ _LAYOUT_1 = Struct(">ih")
 _LAYOUT_2 = Struct(">16s")
 
 
-@dataclass(slots=True)
-class AlterShareGroupOffsetsRequestPartition:
+class AlterShareGroupOffsetsRequestPartition(Structure):
     """Part of AlterShareGroupOffsetsRequest, version 0."""
 
-    partition_index: int = 0
-    start_offset: int = 0
+    __slots__ = ("partition_index", "start_offset")
+
+    def __init__(self, partition_index: int = 0, start_offset: int = 0) -> None:
+        self.partition_index = partition_index
+        self.start_offset = start_offset
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.partition_index, self.start_offset)
@@ -39,12 +41,14 @@ class AlterShareGroupOffsetsRequestPartition:
         return cls(partition_index, start_offset), position
 
 
-@dataclass(slots=True)
-class AlterShareGroupOffsetsRequestTopic:
+class AlterShareGroupOffsetsRequestTopic(Structure):
     """Part of AlterShareGroupOffsetsRequest, version 0."""
 
-    topic_name: str = ""
-    partitions: list[AlterShareGroupOffsetsRequestPartition] = field(default_factory=list)
+    __slots__ = ("topic_name", "partitions")
+
+    def __init__(self, topic_name: str = "", partitions: list[AlterShareGroupOffsetsRequestPartition] = FRESH) -> None:
+        self.topic_name = topic_name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.topic_name)
@@ -68,8 +72,7 @@ class AlterShareGroupOffsetsRequestTopic:
         return cls(topic_name, partitions), position
 
 
-@dataclass(slots=True)
-class AlterShareGroupOffsetsRequest:
+class AlterShareGroupOffsetsRequest(Structure):
     """AlterShareGroupOffsetsRequest, version 0."""
 
     NAME: ClassVar[str] = "AlterShareGroupOffsetsRequest"
@@ -78,8 +81,11 @@ class AlterShareGroupOffsetsRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    group_id: str = ""
-    topics: list[AlterShareGroupOffsetsRequestTopic] = field(default_factory=list)
+    __slots__ = ("group_id", "topics")
+
+    def __init__(self, group_id: str = "", topics: list[AlterShareGroupOffsetsRequestTopic] = FRESH) -> None:
+        self.group_id = group_id
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -113,13 +119,15 @@ class AlterShareGroupOffsetsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class AlterShareGroupOffsetsResponsePartition:
+class AlterShareGroupOffsetsResponsePartition(Structure):
     """Part of AlterShareGroupOffsetsResponse, version 0."""
 
-    partition_index: int = 0
-    error_code: int = 0
-    error_message: str | None = None
+    __slots__ = ("partition_index", "error_code", "error_message")
+
+    def __init__(self, partition_index: int = 0, error_code: int = 0, error_message: str | None = None) -> None:
+        self.partition_index = partition_index
+        self.error_code = error_code
+        self.error_message = error_message
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.partition_index, self.error_code)
@@ -138,13 +146,17 @@ class AlterShareGroupOffsetsResponsePartition:
         return cls(partition_index, error_code, error_message), position
 
 
-@dataclass(slots=True)
-class AlterShareGroupOffsetsResponseTopic:
+class AlterShareGroupOffsetsResponseTopic(Structure):
     """Part of AlterShareGroupOffsetsResponse, version 0."""
 
-    topic_name: str = ""
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[AlterShareGroupOffsetsResponsePartition] = field(default_factory=list)
+    __slots__ = ("topic_name", "topic_id", "partitions")
+
+    def __init__(
+        self, topic_name: str = "", topic_id: Uuid = ZERO_UUID, partitions: list[AlterShareGroupOffsetsResponsePartition] = FRESH
+    ) -> None:
+        self.topic_name = topic_name
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.topic_name)
@@ -171,8 +183,7 @@ class AlterShareGroupOffsetsResponseTopic:
         return cls(topic_name, topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class AlterShareGroupOffsetsResponse:
+class AlterShareGroupOffsetsResponse(Structure):
     """AlterShareGroupOffsetsResponse, version 0."""
 
     NAME: ClassVar[str] = "AlterShareGroupOffsetsResponse"
@@ -181,10 +192,19 @@ class AlterShareGroupOffsetsResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    error_message: str | None = None
-    responses: list[AlterShareGroupOffsetsResponseTopic] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "responses")
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        error_code: int = 0,
+        error_message: str | None = None,
+        responses: list[AlterShareGroupOffsetsResponseTopic] = FRESH,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.error_message = error_message
+        self.responses = [] if responses is FRESH else responses
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

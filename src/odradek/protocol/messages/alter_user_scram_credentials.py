@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -15,6 +14,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_bytes, write_compact_count, write_compact_nullable_string, write_compact_string
 
 _LAYOUT_0 = Struct(">b")
@@ -23,12 +23,14 @@ _LAYOUT_2 = Struct(">h")
 _LAYOUT_3 = Struct(">i")
 
 
-@dataclass(slots=True)
-class ScramCredentialDeletion:
+class ScramCredentialDeletion(Structure):
     """Part of AlterUserScramCredentialsRequest, version 0."""
 
-    name: str = ""
-    mechanism: int = 0
+    __slots__ = ("name", "mechanism")
+
+    def __init__(self, name: str = "", mechanism: int = 0) -> None:
+        self.name = name
+        self.mechanism = mechanism
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -47,15 +49,17 @@ class ScramCredentialDeletion:
         return cls(name, mechanism), position
 
 
-@dataclass(slots=True)
-class ScramCredentialUpsertion:
+class ScramCredentialUpsertion(Structure):
     """Part of AlterUserScramCredentialsRequest, version 0."""
 
-    name: str = ""
-    mechanism: int = 0
-    iterations: int = 0
-    salt: bytes = b""
-    salted_password: bytes = b""
+    __slots__ = ("name", "mechanism", "iterations", "salt", "salted_password")
+
+    def __init__(self, name: str = "", mechanism: int = 0, iterations: int = 0, salt: bytes = b"", salted_password: bytes = b"") -> None:
+        self.name = name
+        self.mechanism = mechanism
+        self.iterations = iterations
+        self.salt = salt
+        self.salted_password = salted_password
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -78,8 +82,7 @@ class ScramCredentialUpsertion:
         return cls(name, mechanism, iterations, salt, salted_password), position
 
 
-@dataclass(slots=True)
-class AlterUserScramCredentialsRequest:
+class AlterUserScramCredentialsRequest(Structure):
     """AlterUserScramCredentialsRequest, version 0."""
 
     NAME: ClassVar[str] = "AlterUserScramCredentialsRequest"
@@ -88,8 +91,11 @@ class AlterUserScramCredentialsRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    deletions: list[ScramCredentialDeletion] = field(default_factory=list)
-    upsertions: list[ScramCredentialUpsertion] = field(default_factory=list)
+    __slots__ = ("deletions", "upsertions")
+
+    def __init__(self, deletions: list[ScramCredentialDeletion] = FRESH, upsertions: list[ScramCredentialUpsertion] = FRESH) -> None:
+        self.deletions = [] if deletions is FRESH else deletions
+        self.upsertions = [] if upsertions is FRESH else upsertions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -129,13 +135,15 @@ class AlterUserScramCredentialsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class AlterUserScramCredentialsResult:
+class AlterUserScramCredentialsResult(Structure):
     """Part of AlterUserScramCredentialsResponse, version 0."""
 
-    user: str = ""
-    error_code: int = 0
-    error_message: str | None = ""
+    __slots__ = ("user", "error_code", "error_message")
+
+    def __init__(self, user: str = "", error_code: int = 0, error_message: str | None = "") -> None:
+        self.user = user
+        self.error_code = error_code
+        self.error_message = error_message
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.user)
@@ -156,8 +164,7 @@ class AlterUserScramCredentialsResult:
         return cls(user, error_code, error_message), position
 
 
-@dataclass(slots=True)
-class AlterUserScramCredentialsResponse:
+class AlterUserScramCredentialsResponse(Structure):
     """AlterUserScramCredentialsResponse, version 0."""
 
     NAME: ClassVar[str] = "AlterUserScramCredentialsResponse"
@@ -166,8 +173,11 @@ class AlterUserScramCredentialsResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    results: list[AlterUserScramCredentialsResult] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "results")
+
+    def __init__(self, throttle_time_ms: int = 0, results: list[AlterUserScramCredentialsResult] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.results = [] if results is FRESH else results
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_compact_count, read_compact_string, read_count, read_tag, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, tag_size_mismatch, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.varint import read_unsigned_varint
 from odradek.wire.writing import write_compact_count, write_compact_string, write_count, write_tagged_field
 
@@ -20,8 +20,7 @@ _LAYOUT_4 = Struct(">q")
 _LAYOUT_5 = Struct(">?")
 
 
-@dataclass(slots=True)
-class ApiVersionsRequest:
+class ApiVersionsRequest(Structure):
     """ApiVersionsRequest, versions 0 to 4."""
 
     NAME: ClassVar[str] = "ApiVersionsRequest"
@@ -30,8 +29,11 @@ class ApiVersionsRequest:
     VERSION_MAX: ClassVar[int] = 4
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 3
 
-    client_software_name: str = ""
-    client_software_version: str = ""
+    __slots__ = ("client_software_name", "client_software_version")
+
+    def __init__(self, client_software_name: str = "", client_software_version: str = "") -> None:
+        self.client_software_name = client_software_name
+        self.client_software_version = client_software_version
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 4:
@@ -69,13 +71,15 @@ class ApiVersionsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ApiVersion:
+class ApiVersion(Structure):
     """Part of ApiVersionsResponse, versions 0 to 4."""
 
-    api_key: int = 0
-    min_version: int = 0
-    max_version: int = 0
+    __slots__ = ("api_key", "min_version", "max_version")
+
+    def __init__(self, api_key: int = 0, min_version: int = 0, max_version: int = 0) -> None:
+        self.api_key = api_key
+        self.min_version = min_version
+        self.max_version = max_version
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.api_key, self.min_version, self.max_version)
@@ -94,13 +98,15 @@ class ApiVersion:
         return cls(api_key, min_version, max_version), position
 
 
-@dataclass(slots=True)
-class SupportedFeatureKey:
+class SupportedFeatureKey(Structure):
     """Part of ApiVersionsResponse, versions 3 to 4."""
 
-    name: str = ""
-    min_version: int = 0
-    max_version: int = 0
+    __slots__ = ("name", "min_version", "max_version")
+
+    def __init__(self, name: str = "", min_version: int = 0, max_version: int = 0) -> None:
+        self.name = name
+        self.min_version = min_version
+        self.max_version = max_version
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -119,13 +125,15 @@ class SupportedFeatureKey:
         return cls(name, min_version, max_version), position
 
 
-@dataclass(slots=True)
-class FinalizedFeatureKey:
+class FinalizedFeatureKey(Structure):
     """Part of ApiVersionsResponse, versions 3 to 4."""
 
-    name: str = ""
-    max_version_level: int = 0
-    min_version_level: int = 0
+    __slots__ = ("name", "max_version_level", "min_version_level")
+
+    def __init__(self, name: str = "", max_version_level: int = 0, min_version_level: int = 0) -> None:
+        self.name = name
+        self.max_version_level = max_version_level
+        self.min_version_level = min_version_level
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -144,8 +152,7 @@ class FinalizedFeatureKey:
         return cls(name, max_version_level, min_version_level), position
 
 
-@dataclass(slots=True)
-class ApiVersionsResponse:
+class ApiVersionsResponse(Structure):
     """ApiVersionsResponse, versions 0 to 4."""
 
     NAME: ClassVar[str] = "ApiVersionsResponse"
@@ -154,13 +161,33 @@ class ApiVersionsResponse:
     VERSION_MAX: ClassVar[int] = 4
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 3
 
-    error_code: int = 0
-    api_keys: list[ApiVersion] = field(default_factory=list)
-    throttle_time_ms: int = 0
-    supported_features: list[SupportedFeatureKey] = field(default_factory=list)
-    finalized_features_epoch: int = -1
-    finalized_features: list[FinalizedFeatureKey] = field(default_factory=list)
-    zk_migration_ready: bool = False
+    __slots__ = (
+        "error_code",
+        "api_keys",
+        "throttle_time_ms",
+        "supported_features",
+        "finalized_features_epoch",
+        "finalized_features",
+        "zk_migration_ready",
+    )
+
+    def __init__(
+        self,
+        error_code: int = 0,
+        api_keys: list[ApiVersion] = FRESH,
+        throttle_time_ms: int = 0,
+        supported_features: list[SupportedFeatureKey] = FRESH,
+        finalized_features_epoch: int = -1,
+        finalized_features: list[FinalizedFeatureKey] = FRESH,
+        zk_migration_ready: bool = False,
+    ) -> None:
+        self.error_code = error_code
+        self.api_keys = [] if api_keys is FRESH else api_keys
+        self.throttle_time_ms = throttle_time_ms
+        self.supported_features = [] if supported_features is FRESH else supported_features
+        self.finalized_features_epoch = finalized_features_epoch
+        self.finalized_features = [] if finalized_features is FRESH else finalized_features
+        self.zk_migration_ready = zk_migration_ready
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 4:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.wire.reading import read_compact_count, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count
 
 _LAYOUT_0 = Struct(">i")
@@ -18,11 +18,13 @@ _LAYOUT_2 = Struct(">iq")
 _LAYOUT_3 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class AssignReplicasToDirsRequestPartitionData:
+class AssignReplicasToDirsRequestPartitionData(Structure):
     """Part of AssignReplicasToDirsRequest, version 0."""
 
-    partition_index: int = 0
+    __slots__ = ("partition_index",)
+
+    def __init__(self, partition_index: int = 0) -> None:
+        self.partition_index = partition_index
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.partition_index)
@@ -39,12 +41,14 @@ class AssignReplicasToDirsRequestPartitionData:
         return cls(partition_index), position
 
 
-@dataclass(slots=True)
-class AssignReplicasToDirsRequestTopicData:
+class AssignReplicasToDirsRequestTopicData(Structure):
     """Part of AssignReplicasToDirsRequest, version 0."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[AssignReplicasToDirsRequestPartitionData] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[AssignReplicasToDirsRequestPartitionData] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.topic_id)
@@ -69,12 +73,14 @@ class AssignReplicasToDirsRequestTopicData:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class AssignReplicasToDirsRequestDirectoryData:
+class AssignReplicasToDirsRequestDirectoryData(Structure):
     """Part of AssignReplicasToDirsRequest, version 0."""
 
-    id: Uuid = ZERO_UUID
-    topics: list[AssignReplicasToDirsRequestTopicData] = field(default_factory=list)
+    __slots__ = ("id", "topics")
+
+    def __init__(self, id: Uuid = ZERO_UUID, topics: list[AssignReplicasToDirsRequestTopicData] = FRESH) -> None:
+        self.id = id
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.id)
@@ -99,8 +105,7 @@ class AssignReplicasToDirsRequestDirectoryData:
         return cls(id, topics), position
 
 
-@dataclass(slots=True)
-class AssignReplicasToDirsRequest:
+class AssignReplicasToDirsRequest(Structure):
     """AssignReplicasToDirsRequest, version 0."""
 
     NAME: ClassVar[str] = "AssignReplicasToDirsRequest"
@@ -109,9 +114,14 @@ class AssignReplicasToDirsRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    broker_id: int = 0
-    broker_epoch: int = -1
-    directories: list[AssignReplicasToDirsRequestDirectoryData] = field(default_factory=list)
+    __slots__ = ("broker_id", "broker_epoch", "directories")
+
+    def __init__(
+        self, broker_id: int = 0, broker_epoch: int = -1, directories: list[AssignReplicasToDirsRequestDirectoryData] = FRESH
+    ) -> None:
+        self.broker_id = broker_id
+        self.broker_epoch = broker_epoch
+        self.directories = [] if directories is FRESH else directories
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -146,12 +156,14 @@ class AssignReplicasToDirsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class AssignReplicasToDirsResponsePartitionData:
+class AssignReplicasToDirsResponsePartitionData(Structure):
     """Part of AssignReplicasToDirsResponse, version 0."""
 
-    partition_index: int = 0
-    error_code: int = 0
+    __slots__ = ("partition_index", "error_code")
+
+    def __init__(self, partition_index: int = 0, error_code: int = 0) -> None:
+        self.partition_index = partition_index
+        self.error_code = error_code
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_3.pack(self.partition_index, self.error_code)
@@ -168,12 +180,14 @@ class AssignReplicasToDirsResponsePartitionData:
         return cls(partition_index, error_code), position
 
 
-@dataclass(slots=True)
-class AssignReplicasToDirsResponseTopicData:
+class AssignReplicasToDirsResponseTopicData(Structure):
     """Part of AssignReplicasToDirsResponse, version 0."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[AssignReplicasToDirsResponsePartitionData] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[AssignReplicasToDirsResponsePartitionData] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.topic_id)
@@ -198,12 +212,14 @@ class AssignReplicasToDirsResponseTopicData:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class AssignReplicasToDirsResponseDirectoryData:
+class AssignReplicasToDirsResponseDirectoryData(Structure):
     """Part of AssignReplicasToDirsResponse, version 0."""
 
-    id: Uuid = ZERO_UUID
-    topics: list[AssignReplicasToDirsResponseTopicData] = field(default_factory=list)
+    __slots__ = ("id", "topics")
+
+    def __init__(self, id: Uuid = ZERO_UUID, topics: list[AssignReplicasToDirsResponseTopicData] = FRESH) -> None:
+        self.id = id
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.id)
@@ -228,8 +244,7 @@ class AssignReplicasToDirsResponseDirectoryData:
         return cls(id, topics), position
 
 
-@dataclass(slots=True)
-class AssignReplicasToDirsResponse:
+class AssignReplicasToDirsResponse(Structure):
     """AssignReplicasToDirsResponse, version 0."""
 
     NAME: ClassVar[str] = "AssignReplicasToDirsResponse"
@@ -238,9 +253,14 @@ class AssignReplicasToDirsResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    directories: list[AssignReplicasToDirsResponseDirectoryData] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "directories")
+
+    def __init__(
+        self, throttle_time_ms: int = 0, error_code: int = 0, directories: list[AssignReplicasToDirsResponseDirectoryData] = FRESH
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.directories = [] if directories is FRESH else directories
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -28,6 +27,7 @@ from odradek.wire.refusals import (
     unknown_version,
     unsupported_field,
 )
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.varint import read_unsigned_varint
 from odradek.wire.writing import (
     write_compact_count,
@@ -47,14 +47,16 @@ _LAYOUT_4 = Struct(">ihii")
 _LAYOUT_5 = Struct(">h")
 
 
-@dataclass(slots=True)
-class BeginQuorumEpochRequestPartitionData:
+class BeginQuorumEpochRequestPartitionData(Structure):
     """Part of BeginQuorumEpochRequest, versions 0 to 1."""
 
-    partition_index: int = 0
-    voter_directory_id: Uuid = ZERO_UUID
-    leader_id: int = 0
-    leader_epoch: int = 0
+    __slots__ = ("partition_index", "voter_directory_id", "leader_id", "leader_epoch")
+
+    def __init__(self, partition_index: int = 0, voter_directory_id: Uuid = ZERO_UUID, leader_id: int = 0, leader_epoch: int = 0) -> None:
+        self.partition_index = partition_index
+        self.voter_directory_id = voter_directory_id
+        self.leader_id = leader_id
+        self.leader_epoch = leader_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 1:
@@ -81,13 +83,15 @@ class BeginQuorumEpochRequestPartitionData:
         return cls(partition_index, voter_directory_id, leader_id, leader_epoch), position
 
 
-@dataclass(slots=True)
-class LeaderEndpoint:
+class LeaderEndpoint(Structure):
     """Part of BeginQuorumEpochRequest, version 1."""
 
-    name: str = ""
-    host: str = ""
-    port: int = 0
+    __slots__ = ("name", "host", "port")
+
+    def __init__(self, name: str = "", host: str = "", port: int = 0) -> None:
+        self.name = name
+        self.host = host
+        self.port = port
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -108,12 +112,14 @@ class LeaderEndpoint:
         return cls(name, host, port), position
 
 
-@dataclass(slots=True)
-class BeginQuorumEpochRequestTopicData:
+class BeginQuorumEpochRequestTopicData(Structure):
     """Part of BeginQuorumEpochRequest, versions 0 to 1."""
 
-    topic_name: str = ""
-    partitions: list[BeginQuorumEpochRequestPartitionData] = field(default_factory=list)
+    __slots__ = ("topic_name", "partitions")
+
+    def __init__(self, topic_name: str = "", partitions: list[BeginQuorumEpochRequestPartitionData] = FRESH) -> None:
+        self.topic_name = topic_name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 1:
@@ -153,8 +159,7 @@ class BeginQuorumEpochRequestTopicData:
         return cls(topic_name, partitions), position
 
 
-@dataclass(slots=True)
-class BeginQuorumEpochRequest:
+class BeginQuorumEpochRequest(Structure):
     """BeginQuorumEpochRequest, versions 0 to 1."""
 
     NAME: ClassVar[str] = "BeginQuorumEpochRequest"
@@ -163,10 +168,19 @@ class BeginQuorumEpochRequest:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 1
 
-    cluster_id: str | None = None
-    voter_id: int = -1
-    topics: list[BeginQuorumEpochRequestTopicData] = field(default_factory=list)
-    leader_endpoints: list[LeaderEndpoint] = field(default_factory=list)
+    __slots__ = ("cluster_id", "voter_id", "topics", "leader_endpoints")
+
+    def __init__(
+        self,
+        cluster_id: str | None = None,
+        voter_id: int = -1,
+        topics: list[BeginQuorumEpochRequestTopicData] = FRESH,
+        leader_endpoints: list[LeaderEndpoint] = FRESH,
+    ) -> None:
+        self.cluster_id = cluster_id
+        self.voter_id = voter_id
+        self.topics = [] if topics is FRESH else topics
+        self.leader_endpoints = [] if leader_endpoints is FRESH else leader_endpoints
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:
@@ -236,14 +250,16 @@ class BeginQuorumEpochRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class BeginQuorumEpochResponsePartitionData:
+class BeginQuorumEpochResponsePartitionData(Structure):
     """Part of BeginQuorumEpochResponse, versions 0 to 1."""
 
-    partition_index: int = 0
-    error_code: int = 0
-    leader_id: int = 0
-    leader_epoch: int = 0
+    __slots__ = ("partition_index", "error_code", "leader_id", "leader_epoch")
+
+    def __init__(self, partition_index: int = 0, error_code: int = 0, leader_id: int = 0, leader_epoch: int = 0) -> None:
+        self.partition_index = partition_index
+        self.error_code = error_code
+        self.leader_id = leader_id
+        self.leader_epoch = leader_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_4.pack(self.partition_index, self.error_code, self.leader_id, self.leader_epoch)
@@ -262,13 +278,15 @@ class BeginQuorumEpochResponsePartitionData:
         return cls(partition_index, error_code, leader_id, leader_epoch), position
 
 
-@dataclass(slots=True)
-class NodeEndpoint:
+class NodeEndpoint(Structure):
     """Part of BeginQuorumEpochResponse, version 1."""
 
-    node_id: int = 0
-    host: str = ""
-    port: int = 0
+    __slots__ = ("node_id", "host", "port")
+
+    def __init__(self, node_id: int = 0, host: str = "", port: int = 0) -> None:
+        self.node_id = node_id
+        self.host = host
+        self.port = port
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_3.pack(self.node_id)
@@ -290,12 +308,14 @@ class NodeEndpoint:
         return cls(node_id, host, port), position
 
 
-@dataclass(slots=True)
-class BeginQuorumEpochResponseTopicData:
+class BeginQuorumEpochResponseTopicData(Structure):
     """Part of BeginQuorumEpochResponse, versions 0 to 1."""
 
-    topic_name: str = ""
-    partitions: list[BeginQuorumEpochResponsePartitionData] = field(default_factory=list)
+    __slots__ = ("topic_name", "partitions")
+
+    def __init__(self, topic_name: str = "", partitions: list[BeginQuorumEpochResponsePartitionData] = FRESH) -> None:
+        self.topic_name = topic_name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 1:
@@ -335,8 +355,7 @@ class BeginQuorumEpochResponseTopicData:
         return cls(topic_name, partitions), position
 
 
-@dataclass(slots=True)
-class BeginQuorumEpochResponse:
+class BeginQuorumEpochResponse(Structure):
     """BeginQuorumEpochResponse, versions 0 to 1."""
 
     NAME: ClassVar[str] = "BeginQuorumEpochResponse"
@@ -345,9 +364,14 @@ class BeginQuorumEpochResponse:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 1
 
-    error_code: int = 0
-    topics: list[BeginQuorumEpochResponseTopicData] = field(default_factory=list)
-    node_endpoints: list[NodeEndpoint] = field(default_factory=list)
+    __slots__ = ("error_code", "topics", "node_endpoints")
+
+    def __init__(
+        self, error_code: int = 0, topics: list[BeginQuorumEpochResponseTopicData] = FRESH, node_endpoints: list[NodeEndpoint] = FRESH
+    ) -> None:
+        self.error_code = error_code
+        self.topics = [] if topics is FRESH else topics
+        self.node_endpoints = [] if node_endpoints is FRESH else node_endpoints
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -19,6 +18,7 @@ from odradek.wire.refusals import (
     unknown_version,
     unsupported_field,
 )
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.varint import read_unsigned_varint
 from odradek.wire.writing import write_compact_count, write_tagged_field, write_uuid_elements
 
@@ -26,8 +26,7 @@ _LAYOUT_0 = Struct(">iqq??")
 _LAYOUT_1 = Struct(">ih???")
 
 
-@dataclass(slots=True)
-class BrokerHeartbeatRequest:
+class BrokerHeartbeatRequest(Structure):
     """BrokerHeartbeatRequest, versions 0 to 2."""
 
     NAME: ClassVar[str] = "BrokerHeartbeatRequest"
@@ -36,13 +35,33 @@ class BrokerHeartbeatRequest:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    broker_id: int = 0
-    broker_epoch: int = -1
-    current_metadata_offset: int = 0
-    want_fence: bool = False
-    want_shut_down: bool = False
-    offline_log_dirs: list[Uuid] = field(default_factory=list)
-    cordoned_log_dirs: list[Uuid] | None = None
+    __slots__ = (
+        "broker_id",
+        "broker_epoch",
+        "current_metadata_offset",
+        "want_fence",
+        "want_shut_down",
+        "offline_log_dirs",
+        "cordoned_log_dirs",
+    )
+
+    def __init__(
+        self,
+        broker_id: int = 0,
+        broker_epoch: int = -1,
+        current_metadata_offset: int = 0,
+        want_fence: bool = False,
+        want_shut_down: bool = False,
+        offline_log_dirs: list[Uuid] = FRESH,
+        cordoned_log_dirs: list[Uuid] | None = None,
+    ) -> None:
+        self.broker_id = broker_id
+        self.broker_epoch = broker_epoch
+        self.current_metadata_offset = current_metadata_offset
+        self.want_fence = want_fence
+        self.want_shut_down = want_shut_down
+        self.offline_log_dirs = [] if offline_log_dirs is FRESH else offline_log_dirs
+        self.cordoned_log_dirs = cordoned_log_dirs
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:
@@ -135,8 +154,7 @@ class BrokerHeartbeatRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class BrokerHeartbeatResponse:
+class BrokerHeartbeatResponse(Structure):
     """BrokerHeartbeatResponse, versions 0 to 2."""
 
     NAME: ClassVar[str] = "BrokerHeartbeatResponse"
@@ -145,11 +163,21 @@ class BrokerHeartbeatResponse:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    is_caught_up: bool = False
-    is_fenced: bool = True
-    should_shut_down: bool = False
+    __slots__ = ("throttle_time_ms", "error_code", "is_caught_up", "is_fenced", "should_shut_down")
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        error_code: int = 0,
+        is_caught_up: bool = False,
+        is_fenced: bool = True,
+        should_shut_down: bool = False,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.is_caught_up = is_caught_up
+        self.is_fenced = is_fenced
+        self.should_shut_down = should_shut_down
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:

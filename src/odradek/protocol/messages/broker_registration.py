@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -16,6 +15,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_nullable_string, write_compact_string, write_uuid_elements
 
 _LAYOUT_0 = Struct(">Hh")
@@ -27,14 +27,16 @@ _LAYOUT_5 = Struct(">q")
 _LAYOUT_6 = Struct(">ihq")
 
 
-@dataclass(slots=True)
-class Listener:
+class Listener(Structure):
     """Part of BrokerRegistrationRequest, versions 0 to 4."""
 
-    name: str = ""
-    host: str = ""
-    port: int = 0
-    security_protocol: int = 0
+    __slots__ = ("name", "host", "port", "security_protocol")
+
+    def __init__(self, name: str = "", host: str = "", port: int = 0, security_protocol: int = 0) -> None:
+        self.name = name
+        self.host = host
+        self.port = port
+        self.security_protocol = security_protocol
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -55,13 +57,15 @@ class Listener:
         return cls(name, host, port, security_protocol), position
 
 
-@dataclass(slots=True)
-class Feature:
+class Feature(Structure):
     """Part of BrokerRegistrationRequest, versions 0 to 4."""
 
-    name: str = ""
-    min_supported_version: int = 0
-    max_supported_version: int = 0
+    __slots__ = ("name", "min_supported_version", "max_supported_version")
+
+    def __init__(self, name: str = "", min_supported_version: int = 0, max_supported_version: int = 0) -> None:
+        self.name = name
+        self.min_supported_version = min_supported_version
+        self.max_supported_version = max_supported_version
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -80,8 +84,7 @@ class Feature:
         return cls(name, min_supported_version, max_supported_version), position
 
 
-@dataclass(slots=True)
-class BrokerRegistrationRequest:
+class BrokerRegistrationRequest(Structure):
     """BrokerRegistrationRequest, versions 0 to 4."""
 
     NAME: ClassVar[str] = "BrokerRegistrationRequest"
@@ -90,15 +93,39 @@ class BrokerRegistrationRequest:
     VERSION_MAX: ClassVar[int] = 4
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    broker_id: int = 0
-    cluster_id: str = ""
-    incarnation_id: Uuid = ZERO_UUID
-    listeners: list[Listener] = field(default_factory=list)
-    features: list[Feature] = field(default_factory=list)
-    rack: str | None = ""
-    is_migrating_zk_broker: bool = False
-    log_dirs: list[Uuid] = field(default_factory=list)
-    previous_broker_epoch: int = -1
+    __slots__ = (
+        "broker_id",
+        "cluster_id",
+        "incarnation_id",
+        "listeners",
+        "features",
+        "rack",
+        "is_migrating_zk_broker",
+        "log_dirs",
+        "previous_broker_epoch",
+    )
+
+    def __init__(
+        self,
+        broker_id: int = 0,
+        cluster_id: str = "",
+        incarnation_id: Uuid = ZERO_UUID,
+        listeners: list[Listener] = FRESH,
+        features: list[Feature] = FRESH,
+        rack: str | None = "",
+        is_migrating_zk_broker: bool = False,
+        log_dirs: list[Uuid] = FRESH,
+        previous_broker_epoch: int = -1,
+    ) -> None:
+        self.broker_id = broker_id
+        self.cluster_id = cluster_id
+        self.incarnation_id = incarnation_id
+        self.listeners = [] if listeners is FRESH else listeners
+        self.features = [] if features is FRESH else features
+        self.rack = rack
+        self.is_migrating_zk_broker = is_migrating_zk_broker
+        self.log_dirs = [] if log_dirs is FRESH else log_dirs
+        self.previous_broker_epoch = previous_broker_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 4:
@@ -173,8 +200,7 @@ class BrokerRegistrationRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class BrokerRegistrationResponse:
+class BrokerRegistrationResponse(Structure):
     """BrokerRegistrationResponse, versions 0 to 4."""
 
     NAME: ClassVar[str] = "BrokerRegistrationResponse"
@@ -183,9 +209,12 @@ class BrokerRegistrationResponse:
     VERSION_MAX: ClassVar[int] = 4
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    broker_epoch: int = -1
+    __slots__ = ("throttle_time_ms", "error_code", "broker_epoch")
+
+    def __init__(self, throttle_time_ms: int = 0, error_code: int = 0, broker_epoch: int = -1) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.broker_epoch = broker_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 4:

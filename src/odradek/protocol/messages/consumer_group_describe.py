@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -17,6 +16,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_string,
@@ -33,8 +33,7 @@ _LAYOUT_4 = Struct(">h")
 _LAYOUT_5 = Struct(">ii")
 
 
-@dataclass(slots=True)
-class ConsumerGroupDescribeRequest:
+class ConsumerGroupDescribeRequest(Structure):
     """ConsumerGroupDescribeRequest, versions 0 to 1."""
 
     NAME: ClassVar[str] = "ConsumerGroupDescribeRequest"
@@ -43,8 +42,11 @@ class ConsumerGroupDescribeRequest:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    group_ids: list[str] = field(default_factory=list)
-    include_authorized_operations: bool = False
+    __slots__ = ("group_ids", "include_authorized_operations")
+
+    def __init__(self, group_ids: list[str] = FRESH, include_authorized_operations: bool = False) -> None:
+        self.group_ids = [] if group_ids is FRESH else group_ids
+        self.include_authorized_operations = include_authorized_operations
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:
@@ -75,13 +77,15 @@ class ConsumerGroupDescribeRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class TopicPartitions:
+class TopicPartitions(Structure):
     """Part of ConsumerGroupDescribeResponse, versions 0 to 1."""
 
-    topic_id: Uuid = ZERO_UUID
-    topic_name: str = ""
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("topic_id", "topic_name", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, topic_name: str = "", partitions: list[int] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.topic_name = topic_name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.topic_id)
@@ -104,11 +108,13 @@ class TopicPartitions:
         return cls(topic_id, topic_name, partitions), position
 
 
-@dataclass(slots=True)
-class Assignment:
+class Assignment(Structure):
     """Part of ConsumerGroupDescribeResponse, versions 0 to 1."""
 
-    topic_partitions: list[TopicPartitions] = field(default_factory=list)
+    __slots__ = ("topic_partitions",)
+
+    def __init__(self, topic_partitions: list[TopicPartitions] = FRESH) -> None:
+        self.topic_partitions = [] if topic_partitions is FRESH else topic_partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_count(out, self.topic_partitions)
@@ -130,21 +136,48 @@ class Assignment:
         return cls(topic_partitions), position
 
 
-@dataclass(slots=True)
-class Member:
+class Member(Structure):
     """Part of ConsumerGroupDescribeResponse, versions 0 to 1."""
 
-    member_id: str = ""
-    instance_id: str | None = None
-    rack_id: str | None = None
-    member_epoch: int = 0
-    client_id: str = ""
-    client_host: str = ""
-    subscribed_topic_names: list[str] = field(default_factory=list)
-    subscribed_topic_regex: str | None = None
-    assignment: Assignment = field(default_factory=Assignment)
-    target_assignment: Assignment = field(default_factory=Assignment)
-    member_type: int = -1
+    __slots__ = (
+        "member_id",
+        "instance_id",
+        "rack_id",
+        "member_epoch",
+        "client_id",
+        "client_host",
+        "subscribed_topic_names",
+        "subscribed_topic_regex",
+        "assignment",
+        "target_assignment",
+        "member_type",
+    )
+
+    def __init__(
+        self,
+        member_id: str = "",
+        instance_id: str | None = None,
+        rack_id: str | None = None,
+        member_epoch: int = 0,
+        client_id: str = "",
+        client_host: str = "",
+        subscribed_topic_names: list[str] = FRESH,
+        subscribed_topic_regex: str | None = None,
+        assignment: Assignment = FRESH,
+        target_assignment: Assignment = FRESH,
+        member_type: int = -1,
+    ) -> None:
+        self.member_id = member_id
+        self.instance_id = instance_id
+        self.rack_id = rack_id
+        self.member_epoch = member_epoch
+        self.client_id = client_id
+        self.client_host = client_host
+        self.subscribed_topic_names = [] if subscribed_topic_names is FRESH else subscribed_topic_names
+        self.subscribed_topic_regex = subscribed_topic_regex
+        self.assignment = Assignment() if assignment is FRESH else assignment
+        self.target_assignment = Assignment() if target_assignment is FRESH else target_assignment
+        self.member_type = member_type
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.member_id)
@@ -188,19 +221,42 @@ class Member:
         return cls(member_id, instance_id, rack_id, member_epoch, client_id, client_host, subscribed_topic_names, subscribed_topic_regex, assignment, target_assignment, member_type), position
 
 
-@dataclass(slots=True)
-class DescribedGroup:
+class DescribedGroup(Structure):
     """Part of ConsumerGroupDescribeResponse, versions 0 to 1."""
 
-    error_code: int = 0
-    error_message: str | None = None
-    group_id: str = ""
-    group_state: str = ""
-    group_epoch: int = 0
-    assignment_epoch: int = 0
-    assignor_name: str = ""
-    members: list[Member] = field(default_factory=list)
-    authorized_operations: int = -2147483648
+    __slots__ = (
+        "error_code",
+        "error_message",
+        "group_id",
+        "group_state",
+        "group_epoch",
+        "assignment_epoch",
+        "assignor_name",
+        "members",
+        "authorized_operations",
+    )
+
+    def __init__(
+        self,
+        error_code: int = 0,
+        error_message: str | None = None,
+        group_id: str = "",
+        group_state: str = "",
+        group_epoch: int = 0,
+        assignment_epoch: int = 0,
+        assignor_name: str = "",
+        members: list[Member] = FRESH,
+        authorized_operations: int = -2147483648,
+    ) -> None:
+        self.error_code = error_code
+        self.error_message = error_message
+        self.group_id = group_id
+        self.group_state = group_state
+        self.group_epoch = group_epoch
+        self.assignment_epoch = assignment_epoch
+        self.assignor_name = assignor_name
+        self.members = [] if members is FRESH else members
+        self.authorized_operations = authorized_operations
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_4.pack(self.error_code)
@@ -239,8 +295,7 @@ class DescribedGroup:
         return cls(error_code, error_message, group_id, group_state, group_epoch, assignment_epoch, assignor_name, members, authorized_operations), position
 
 
-@dataclass(slots=True)
-class ConsumerGroupDescribeResponse:
+class ConsumerGroupDescribeResponse(Structure):
     """ConsumerGroupDescribeResponse, versions 0 to 1."""
 
     NAME: ClassVar[str] = "ConsumerGroupDescribeResponse"
@@ -249,8 +304,11 @@ class ConsumerGroupDescribeResponse:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    groups: list[DescribedGroup] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "groups")
+
+    def __init__(self, throttle_time_ms: int = 0, groups: list[DescribedGroup] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.groups = [] if groups is FRESH else groups
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -18,6 +17,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_count,
@@ -33,12 +33,14 @@ _LAYOUT_2 = Struct(">ih")
 _LAYOUT_3 = Struct(">ii")
 
 
-@dataclass(slots=True)
-class ConsumerGroupHeartbeatRequestTopicPartitions:
+class ConsumerGroupHeartbeatRequestTopicPartitions(Structure):
     """Part of ConsumerGroupHeartbeatRequest, versions 0 to 1."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[int] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.topic_id)
@@ -59,8 +61,7 @@ class ConsumerGroupHeartbeatRequestTopicPartitions:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class ConsumerGroupHeartbeatRequest:
+class ConsumerGroupHeartbeatRequest(Structure):
     """ConsumerGroupHeartbeatRequest, versions 0 to 1."""
 
     NAME: ClassVar[str] = "ConsumerGroupHeartbeatRequest"
@@ -69,16 +70,42 @@ class ConsumerGroupHeartbeatRequest:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    group_id: str = ""
-    member_id: str = ""
-    member_epoch: int = 0
-    instance_id: str | None = None
-    rack_id: str | None = None
-    rebalance_timeout_ms: int = -1
-    subscribed_topic_names: list[str] | None = None
-    subscribed_topic_regex: str | None = None
-    server_assignor: str | None = None
-    topic_partitions: list[ConsumerGroupHeartbeatRequestTopicPartitions] | None = None
+    __slots__ = (
+        "group_id",
+        "member_id",
+        "member_epoch",
+        "instance_id",
+        "rack_id",
+        "rebalance_timeout_ms",
+        "subscribed_topic_names",
+        "subscribed_topic_regex",
+        "server_assignor",
+        "topic_partitions",
+    )
+
+    def __init__(
+        self,
+        group_id: str = "",
+        member_id: str = "",
+        member_epoch: int = 0,
+        instance_id: str | None = None,
+        rack_id: str | None = None,
+        rebalance_timeout_ms: int = -1,
+        subscribed_topic_names: list[str] | None = None,
+        subscribed_topic_regex: str | None = None,
+        server_assignor: str | None = None,
+        topic_partitions: list[ConsumerGroupHeartbeatRequestTopicPartitions] | None = None,
+    ) -> None:
+        self.group_id = group_id
+        self.member_id = member_id
+        self.member_epoch = member_epoch
+        self.instance_id = instance_id
+        self.rack_id = rack_id
+        self.rebalance_timeout_ms = rebalance_timeout_ms
+        self.subscribed_topic_names = subscribed_topic_names
+        self.subscribed_topic_regex = subscribed_topic_regex
+        self.server_assignor = server_assignor
+        self.topic_partitions = topic_partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:
@@ -148,12 +175,14 @@ class ConsumerGroupHeartbeatRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ConsumerGroupHeartbeatResponseTopicPartitions:
+class ConsumerGroupHeartbeatResponseTopicPartitions(Structure):
     """Part of ConsumerGroupHeartbeatResponse, versions 0 to 1."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[int] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.topic_id)
@@ -174,11 +203,13 @@ class ConsumerGroupHeartbeatResponseTopicPartitions:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class Assignment:
+class Assignment(Structure):
     """Part of ConsumerGroupHeartbeatResponse, versions 0 to 1."""
 
-    topic_partitions: list[ConsumerGroupHeartbeatResponseTopicPartitions] = field(default_factory=list)
+    __slots__ = ("topic_partitions",)
+
+    def __init__(self, topic_partitions: list[ConsumerGroupHeartbeatResponseTopicPartitions] = FRESH) -> None:
+        self.topic_partitions = [] if topic_partitions is FRESH else topic_partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_count(out, self.topic_partitions)
@@ -200,8 +231,7 @@ class Assignment:
         return cls(topic_partitions), position
 
 
-@dataclass(slots=True)
-class ConsumerGroupHeartbeatResponse:
+class ConsumerGroupHeartbeatResponse(Structure):
     """ConsumerGroupHeartbeatResponse, versions 0 to 1."""
 
     NAME: ClassVar[str] = "ConsumerGroupHeartbeatResponse"
@@ -210,13 +240,25 @@ class ConsumerGroupHeartbeatResponse:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    error_message: str | None = None
-    member_id: str | None = None
-    member_epoch: int = 0
-    heartbeat_interval_ms: int = 0
-    assignment: Assignment | None = None
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "member_id", "member_epoch", "heartbeat_interval_ms", "assignment")
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        error_code: int = 0,
+        error_message: str | None = None,
+        member_id: str | None = None,
+        member_epoch: int = 0,
+        heartbeat_interval_ms: int = 0,
+        assignment: Assignment | None = None,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.error_message = error_message
+        self.member_id = member_id
+        self.member_epoch = member_epoch
+        self.heartbeat_interval_ms = heartbeat_interval_ms
+        self.assignment = assignment
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.wire.reading import read_compact_count, read_compact_nullable_string, read_compact_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_nullable_string, write_compact_string
 
 _LAYOUT_0 = Struct(">Hh")
@@ -18,14 +18,16 @@ _LAYOUT_2 = Struct(">i16s?")
 _LAYOUT_3 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class Listener:
+class Listener(Structure):
     """Part of ControllerRegistrationRequest, version 0."""
 
-    name: str = ""
-    host: str = ""
-    port: int = 0
-    security_protocol: int = 0
+    __slots__ = ("name", "host", "port", "security_protocol")
+
+    def __init__(self, name: str = "", host: str = "", port: int = 0, security_protocol: int = 0) -> None:
+        self.name = name
+        self.host = host
+        self.port = port
+        self.security_protocol = security_protocol
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -46,13 +48,15 @@ class Listener:
         return cls(name, host, port, security_protocol), position
 
 
-@dataclass(slots=True)
-class Feature:
+class Feature(Structure):
     """Part of ControllerRegistrationRequest, version 0."""
 
-    name: str = ""
-    min_supported_version: int = 0
-    max_supported_version: int = 0
+    __slots__ = ("name", "min_supported_version", "max_supported_version")
+
+    def __init__(self, name: str = "", min_supported_version: int = 0, max_supported_version: int = 0) -> None:
+        self.name = name
+        self.min_supported_version = min_supported_version
+        self.max_supported_version = max_supported_version
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -71,8 +75,7 @@ class Feature:
         return cls(name, min_supported_version, max_supported_version), position
 
 
-@dataclass(slots=True)
-class ControllerRegistrationRequest:
+class ControllerRegistrationRequest(Structure):
     """ControllerRegistrationRequest, version 0."""
 
     NAME: ClassVar[str] = "ControllerRegistrationRequest"
@@ -81,11 +84,21 @@ class ControllerRegistrationRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    controller_id: int = 0
-    incarnation_id: Uuid = ZERO_UUID
-    zk_migration_ready: bool = False
-    listeners: list[Listener] = field(default_factory=list)
-    features: list[Feature] = field(default_factory=list)
+    __slots__ = ("controller_id", "incarnation_id", "zk_migration_ready", "listeners", "features")
+
+    def __init__(
+        self,
+        controller_id: int = 0,
+        incarnation_id: Uuid = ZERO_UUID,
+        zk_migration_ready: bool = False,
+        listeners: list[Listener] = FRESH,
+        features: list[Feature] = FRESH,
+    ) -> None:
+        self.controller_id = controller_id
+        self.incarnation_id = incarnation_id
+        self.zk_migration_ready = zk_migration_ready
+        self.listeners = [] if listeners is FRESH else listeners
+        self.features = [] if features is FRESH else features
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -128,8 +141,7 @@ class ControllerRegistrationRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ControllerRegistrationResponse:
+class ControllerRegistrationResponse(Structure):
     """ControllerRegistrationResponse, version 0."""
 
     NAME: ClassVar[str] = "ControllerRegistrationResponse"
@@ -138,9 +150,12 @@ class ControllerRegistrationResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    error_message: str | None = ""
+    __slots__ = ("throttle_time_ms", "error_code", "error_message")
+
+    def __init__(self, throttle_time_ms: int = 0, error_code: int = 0, error_message: str | None = "") -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.error_message = error_message
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

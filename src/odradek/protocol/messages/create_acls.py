@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -17,6 +16,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_string,
@@ -32,17 +32,28 @@ _LAYOUT_2 = Struct(">h")
 _LAYOUT_3 = Struct(">i")
 
 
-@dataclass(slots=True)
-class AclCreation:
+class AclCreation(Structure):
     """Part of CreateAclsRequest, versions 1 to 3."""
 
-    resource_type: int = 0
-    resource_name: str = ""
-    resource_pattern_type: int = 3
-    principal: str = ""
-    host: str = ""
-    operation: int = 0
-    permission_type: int = 0
+    __slots__ = ("resource_type", "resource_name", "resource_pattern_type", "principal", "host", "operation", "permission_type")
+
+    def __init__(
+        self,
+        resource_type: int = 0,
+        resource_name: str = "",
+        resource_pattern_type: int = 3,
+        principal: str = "",
+        host: str = "",
+        operation: int = 0,
+        permission_type: int = 0,
+    ) -> None:
+        self.resource_type = resource_type
+        self.resource_name = resource_name
+        self.resource_pattern_type = resource_pattern_type
+        self.principal = principal
+        self.host = host
+        self.operation = operation
+        self.permission_type = permission_type
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.resource_type)
@@ -91,8 +102,7 @@ class AclCreation:
         return cls(resource_type, resource_name, resource_pattern_type, principal, host, operation, permission_type), position
 
 
-@dataclass(slots=True)
-class CreateAclsRequest:
+class CreateAclsRequest(Structure):
     """CreateAclsRequest, versions 1 to 3."""
 
     NAME: ClassVar[str] = "CreateAclsRequest"
@@ -101,7 +111,10 @@ class CreateAclsRequest:
     VERSION_MAX: ClassVar[int] = 3
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    creations: list[AclCreation] = field(default_factory=list)
+    __slots__ = ("creations",)
+
+    def __init__(self, creations: list[AclCreation] = FRESH) -> None:
+        self.creations = [] if creations is FRESH else creations
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 3:
@@ -143,12 +156,14 @@ class CreateAclsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class AclCreationResult:
+class AclCreationResult(Structure):
     """Part of CreateAclsResponse, versions 1 to 3."""
 
-    error_code: int = 0
-    error_message: str | None = ""
+    __slots__ = ("error_code", "error_message")
+
+    def __init__(self, error_code: int = 0, error_message: str | None = "") -> None:
+        self.error_code = error_code
+        self.error_message = error_message
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.error_code)
@@ -176,8 +191,7 @@ class AclCreationResult:
         return cls(error_code, error_message), position
 
 
-@dataclass(slots=True)
-class CreateAclsResponse:
+class CreateAclsResponse(Structure):
     """CreateAclsResponse, versions 1 to 3."""
 
     NAME: ClassVar[str] = "CreateAclsResponse"
@@ -186,8 +200,11 @@ class CreateAclsResponse:
     VERSION_MAX: ClassVar[int] = 3
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    throttle_time_ms: int = 0
-    results: list[AclCreationResult] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "results")
+
+    def __init__(self, throttle_time_ms: int = 0, results: list[AclCreationResult] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.results = [] if results is FRESH else results
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 3:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -18,6 +17,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_bytes,
     write_compact_bytes,
@@ -34,12 +34,14 @@ _LAYOUT_2 = Struct(">qqq")
 _LAYOUT_3 = Struct(">i")
 
 
-@dataclass(slots=True)
-class CreatableRenewers:
+class CreatableRenewers(Structure):
     """Part of CreateDelegationTokenRequest, versions 1 to 3."""
 
-    principal_type: str = ""
-    principal_name: str = ""
+    __slots__ = ("principal_type", "principal_name")
+
+    def __init__(self, principal_type: str = "", principal_name: str = "") -> None:
+        self.principal_type = principal_type
+        self.principal_name = principal_name
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -71,8 +73,7 @@ class CreatableRenewers:
         return cls(principal_type, principal_name), position
 
 
-@dataclass(slots=True)
-class CreateDelegationTokenRequest:
+class CreateDelegationTokenRequest(Structure):
     """CreateDelegationTokenRequest, versions 1 to 3."""
 
     NAME: ClassVar[str] = "CreateDelegationTokenRequest"
@@ -81,10 +82,19 @@ class CreateDelegationTokenRequest:
     VERSION_MAX: ClassVar[int] = 3
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    owner_principal_type: str | None = ""
-    owner_principal_name: str | None = ""
-    renewers: list[CreatableRenewers] = field(default_factory=list)
-    max_lifetime_ms: int = 0
+    __slots__ = ("owner_principal_type", "owner_principal_name", "renewers", "max_lifetime_ms")
+
+    def __init__(
+        self,
+        owner_principal_type: str | None = "",
+        owner_principal_name: str | None = "",
+        renewers: list[CreatableRenewers] = FRESH,
+        max_lifetime_ms: int = 0,
+    ) -> None:
+        self.owner_principal_type = owner_principal_type
+        self.owner_principal_name = owner_principal_name
+        self.renewers = [] if renewers is FRESH else renewers
+        self.max_lifetime_ms = max_lifetime_ms
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 3:
@@ -149,8 +159,7 @@ class CreateDelegationTokenRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class CreateDelegationTokenResponse:
+class CreateDelegationTokenResponse(Structure):
     """CreateDelegationTokenResponse, versions 1 to 3."""
 
     NAME: ClassVar[str] = "CreateDelegationTokenResponse"
@@ -159,17 +168,45 @@ class CreateDelegationTokenResponse:
     VERSION_MAX: ClassVar[int] = 3
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    error_code: int = 0
-    principal_type: str = ""
-    principal_name: str = ""
-    token_requester_principal_type: str = ""
-    token_requester_principal_name: str = ""
-    issue_timestamp_ms: int = 0
-    expiry_timestamp_ms: int = 0
-    max_timestamp_ms: int = 0
-    token_id: str = ""
-    hmac: bytes = b""
-    throttle_time_ms: int = 0
+    __slots__ = (
+        "error_code",
+        "principal_type",
+        "principal_name",
+        "token_requester_principal_type",
+        "token_requester_principal_name",
+        "issue_timestamp_ms",
+        "expiry_timestamp_ms",
+        "max_timestamp_ms",
+        "token_id",
+        "hmac",
+        "throttle_time_ms",
+    )
+
+    def __init__(
+        self,
+        error_code: int = 0,
+        principal_type: str = "",
+        principal_name: str = "",
+        token_requester_principal_type: str = "",
+        token_requester_principal_name: str = "",
+        issue_timestamp_ms: int = 0,
+        expiry_timestamp_ms: int = 0,
+        max_timestamp_ms: int = 0,
+        token_id: str = "",
+        hmac: bytes = b"",
+        throttle_time_ms: int = 0,
+    ) -> None:
+        self.error_code = error_code
+        self.principal_type = principal_type
+        self.principal_name = principal_name
+        self.token_requester_principal_type = token_requester_principal_type
+        self.token_requester_principal_name = token_requester_principal_name
+        self.issue_timestamp_ms = issue_timestamp_ms
+        self.expiry_timestamp_ms = expiry_timestamp_ms
+        self.max_timestamp_ms = max_timestamp_ms
+        self.token_id = token_id
+        self.hmac = hmac
+        self.throttle_time_ms = throttle_time_ms
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 3:

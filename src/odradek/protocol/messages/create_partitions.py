@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -20,6 +19,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_count,
@@ -37,11 +37,13 @@ _LAYOUT_1 = Struct(">i?")
 _LAYOUT_2 = Struct(">h")
 
 
-@dataclass(slots=True)
-class CreatePartitionsAssignment:
+class CreatePartitionsAssignment(Structure):
     """Part of CreatePartitionsRequest, versions 0 to 3."""
 
-    broker_ids: list[int] = field(default_factory=list)
+    __slots__ = ("broker_ids",)
+
+    def __init__(self, broker_ids: list[int] = FRESH) -> None:
+        self.broker_ids = [] if broker_ids is FRESH else broker_ids
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -68,13 +70,15 @@ class CreatePartitionsAssignment:
         return cls(broker_ids), position
 
 
-@dataclass(slots=True)
-class CreatePartitionsTopic:
+class CreatePartitionsTopic(Structure):
     """Part of CreatePartitionsRequest, versions 0 to 3."""
 
-    name: str = ""
-    count: int = 0
-    assignments: list[CreatePartitionsAssignment] | None = field(default_factory=list)
+    __slots__ = ("name", "count", "assignments")
+
+    def __init__(self, name: str = "", count: int = 0, assignments: list[CreatePartitionsAssignment] | None = FRESH) -> None:
+        self.name = name
+        self.count = count
+        self.assignments = [] if assignments is FRESH else assignments
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -121,8 +125,7 @@ class CreatePartitionsTopic:
         return cls(name, count_, assignments), position
 
 
-@dataclass(slots=True)
-class CreatePartitionsRequest:
+class CreatePartitionsRequest(Structure):
     """CreatePartitionsRequest, versions 0 to 3."""
 
     NAME: ClassVar[str] = "CreatePartitionsRequest"
@@ -131,9 +134,12 @@ class CreatePartitionsRequest:
     VERSION_MAX: ClassVar[int] = 3
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    topics: list[CreatePartitionsTopic] = field(default_factory=list)
-    timeout_ms: int = 0
-    validate_only: bool = False
+    __slots__ = ("topics", "timeout_ms", "validate_only")
+
+    def __init__(self, topics: list[CreatePartitionsTopic] = FRESH, timeout_ms: int = 0, validate_only: bool = False) -> None:
+        self.topics = [] if topics is FRESH else topics
+        self.timeout_ms = timeout_ms
+        self.validate_only = validate_only
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 3:
@@ -178,13 +184,15 @@ class CreatePartitionsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class CreatePartitionsTopicResult:
+class CreatePartitionsTopicResult(Structure):
     """Part of CreatePartitionsResponse, versions 0 to 3."""
 
-    name: str = ""
-    error_code: int = 0
-    error_message: str | None = None
+    __slots__ = ("name", "error_code", "error_message")
+
+    def __init__(self, name: str = "", error_code: int = 0, error_message: str | None = None) -> None:
+        self.name = name
+        self.error_code = error_code
+        self.error_message = error_message
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -220,8 +228,7 @@ class CreatePartitionsTopicResult:
         return cls(name, error_code, error_message), position
 
 
-@dataclass(slots=True)
-class CreatePartitionsResponse:
+class CreatePartitionsResponse(Structure):
     """CreatePartitionsResponse, versions 0 to 3."""
 
     NAME: ClassVar[str] = "CreatePartitionsResponse"
@@ -230,8 +237,11 @@ class CreatePartitionsResponse:
     VERSION_MAX: ClassVar[int] = 3
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    throttle_time_ms: int = 0
-    results: list[CreatePartitionsTopicResult] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "results")
+
+    def __init__(self, throttle_time_ms: int = 0, results: list[CreatePartitionsTopicResult] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.results = [] if results is FRESH else results
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 3:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -21,6 +20,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, tag_size_mismatch, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.varint import read_unsigned_varint
 from odradek.wire.writing import (
     write_compact_count,
@@ -42,12 +42,14 @@ _LAYOUT_4 = Struct(">16sh")
 _LAYOUT_5 = Struct(">h")
 
 
-@dataclass(slots=True)
-class CreatableReplicaAssignment:
+class CreatableReplicaAssignment(Structure):
     """Part of CreateTopicsRequest, versions 2 to 7."""
 
-    partition_index: int = 0
-    broker_ids: list[int] = field(default_factory=list)
+    __slots__ = ("partition_index", "broker_ids")
+
+    def __init__(self, partition_index: int = 0, broker_ids: list[int] = FRESH) -> None:
+        self.partition_index = partition_index
+        self.broker_ids = [] if broker_ids is FRESH else broker_ids
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.partition_index)
@@ -77,12 +79,14 @@ class CreatableReplicaAssignment:
         return cls(partition_index, broker_ids), position
 
 
-@dataclass(slots=True)
-class CreatableTopicConfig:
+class CreatableTopicConfig(Structure):
     """Part of CreateTopicsRequest, versions 2 to 7."""
 
-    name: str = ""
-    value: str | None = ""
+    __slots__ = ("name", "value")
+
+    def __init__(self, name: str = "", value: str | None = "") -> None:
+        self.name = name
+        self.value = value
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 5:
@@ -115,15 +119,24 @@ class CreatableTopicConfig:
         return cls(name, value_), position
 
 
-@dataclass(slots=True)
-class CreatableTopic:
+class CreatableTopic(Structure):
     """Part of CreateTopicsRequest, versions 2 to 7."""
 
-    name: str = ""
-    num_partitions: int = 0
-    replication_factor: int = 0
-    assignments: list[CreatableReplicaAssignment] = field(default_factory=list)
-    configs: list[CreatableTopicConfig] = field(default_factory=list)
+    __slots__ = ("name", "num_partitions", "replication_factor", "assignments", "configs")
+
+    def __init__(
+        self,
+        name: str = "",
+        num_partitions: int = 0,
+        replication_factor: int = 0,
+        assignments: list[CreatableReplicaAssignment] = FRESH,
+        configs: list[CreatableTopicConfig] = FRESH,
+    ) -> None:
+        self.name = name
+        self.num_partitions = num_partitions
+        self.replication_factor = replication_factor
+        self.assignments = [] if assignments is FRESH else assignments
+        self.configs = [] if configs is FRESH else configs
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 5:
@@ -182,8 +195,7 @@ class CreatableTopic:
         return cls(name, num_partitions, replication_factor, assignments, configs), position
 
 
-@dataclass(slots=True)
-class CreateTopicsRequest:
+class CreateTopicsRequest(Structure):
     """CreateTopicsRequest, versions 2 to 7."""
 
     NAME: ClassVar[str] = "CreateTopicsRequest"
@@ -192,9 +204,12 @@ class CreateTopicsRequest:
     VERSION_MAX: ClassVar[int] = 7
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 5
 
-    topics: list[CreatableTopic] = field(default_factory=list)
-    timeout_ms: int = 60000
-    validate_only: bool = False
+    __slots__ = ("topics", "timeout_ms", "validate_only")
+
+    def __init__(self, topics: list[CreatableTopic] = FRESH, timeout_ms: int = 60000, validate_only: bool = False) -> None:
+        self.topics = [] if topics is FRESH else topics
+        self.timeout_ms = timeout_ms
+        self.validate_only = validate_only
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 2 or version > 7:
@@ -239,15 +254,19 @@ class CreateTopicsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class CreatableTopicConfigs:
+class CreatableTopicConfigs(Structure):
     """Part of CreateTopicsResponse, versions 5 to 7."""
 
-    name: str = ""
-    value: str | None = ""
-    read_only: bool = False
-    config_source: int = -1
-    is_sensitive: bool = False
+    __slots__ = ("name", "value", "read_only", "config_source", "is_sensitive")
+
+    def __init__(
+        self, name: str = "", value: str | None = "", read_only: bool = False, config_source: int = -1, is_sensitive: bool = False
+    ) -> None:
+        self.name = name
+        self.value = value
+        self.read_only = read_only
+        self.config_source = config_source
+        self.is_sensitive = is_sensitive
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -268,18 +287,39 @@ class CreatableTopicConfigs:
         return cls(name, value_, read_only, config_source, is_sensitive), position
 
 
-@dataclass(slots=True)
-class CreatableTopicResult:
+class CreatableTopicResult(Structure):
     """Part of CreateTopicsResponse, versions 2 to 7."""
 
-    name: str = ""
-    topic_id: Uuid = ZERO_UUID
-    error_code: int = 0
-    error_message: str | None = ""
-    topic_config_error_code: int = 0
-    num_partitions: int = -1
-    replication_factor: int = -1
-    configs: list[CreatableTopicConfigs] | None = field(default_factory=list)
+    __slots__ = (
+        "name",
+        "topic_id",
+        "error_code",
+        "error_message",
+        "topic_config_error_code",
+        "num_partitions",
+        "replication_factor",
+        "configs",
+    )
+
+    def __init__(
+        self,
+        name: str = "",
+        topic_id: Uuid = ZERO_UUID,
+        error_code: int = 0,
+        error_message: str | None = "",
+        topic_config_error_code: int = 0,
+        num_partitions: int = -1,
+        replication_factor: int = -1,
+        configs: list[CreatableTopicConfigs] | None = FRESH,
+    ) -> None:
+        self.name = name
+        self.topic_id = topic_id
+        self.error_code = error_code
+        self.error_message = error_message
+        self.topic_config_error_code = topic_config_error_code
+        self.num_partitions = num_partitions
+        self.replication_factor = replication_factor
+        self.configs = [] if configs is FRESH else configs
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 5:
@@ -362,8 +402,7 @@ class CreatableTopicResult:
         return cls(name, topic_id, error_code, error_message, topic_config_error_code, num_partitions, replication_factor, configs), position
 
 
-@dataclass(slots=True)
-class CreateTopicsResponse:
+class CreateTopicsResponse(Structure):
     """CreateTopicsResponse, versions 2 to 7."""
 
     NAME: ClassVar[str] = "CreateTopicsResponse"
@@ -372,8 +411,11 @@ class CreateTopicsResponse:
     VERSION_MAX: ClassVar[int] = 7
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 5
 
-    throttle_time_ms: int = 0
-    topics: list[CreatableTopicResult] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "topics")
+
+    def __init__(self, throttle_time_ms: int = 0, topics: list[CreatableTopicResult] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 2 or version > 7:

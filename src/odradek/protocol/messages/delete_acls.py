@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -17,6 +16,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_string,
@@ -32,17 +32,36 @@ _LAYOUT_2 = Struct(">h")
 _LAYOUT_3 = Struct(">i")
 
 
-@dataclass(slots=True)
-class DeleteAclsFilter:
+class DeleteAclsFilter(Structure):
     """Part of DeleteAclsRequest, versions 1 to 3."""
 
-    resource_type_filter: int = 0
-    resource_name_filter: str | None = ""
-    pattern_type_filter: int = 3
-    principal_filter: str | None = ""
-    host_filter: str | None = ""
-    operation: int = 0
-    permission_type: int = 0
+    __slots__ = (
+        "resource_type_filter",
+        "resource_name_filter",
+        "pattern_type_filter",
+        "principal_filter",
+        "host_filter",
+        "operation",
+        "permission_type",
+    )
+
+    def __init__(
+        self,
+        resource_type_filter: int = 0,
+        resource_name_filter: str | None = "",
+        pattern_type_filter: int = 3,
+        principal_filter: str | None = "",
+        host_filter: str | None = "",
+        operation: int = 0,
+        permission_type: int = 0,
+    ) -> None:
+        self.resource_type_filter = resource_type_filter
+        self.resource_name_filter = resource_name_filter
+        self.pattern_type_filter = pattern_type_filter
+        self.principal_filter = principal_filter
+        self.host_filter = host_filter
+        self.operation = operation
+        self.permission_type = permission_type
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.resource_type_filter)
@@ -94,8 +113,7 @@ class DeleteAclsFilter:
         return cls(resource_type_filter, resource_name_filter, pattern_type_filter, principal_filter, host_filter, operation, permission_type), position
 
 
-@dataclass(slots=True)
-class DeleteAclsRequest:
+class DeleteAclsRequest(Structure):
     """DeleteAclsRequest, versions 1 to 3."""
 
     NAME: ClassVar[str] = "DeleteAclsRequest"
@@ -104,7 +122,10 @@ class DeleteAclsRequest:
     VERSION_MAX: ClassVar[int] = 3
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    filters: list[DeleteAclsFilter] = field(default_factory=list)
+    __slots__ = ("filters",)
+
+    def __init__(self, filters: list[DeleteAclsFilter] = FRESH) -> None:
+        self.filters = [] if filters is FRESH else filters
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 3:
@@ -146,19 +167,42 @@ class DeleteAclsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class DeleteAclsMatchingAcl:
+class DeleteAclsMatchingAcl(Structure):
     """Part of DeleteAclsResponse, versions 1 to 3."""
 
-    error_code: int = 0
-    error_message: str | None = ""
-    resource_type: int = 0
-    resource_name: str = ""
-    pattern_type: int = 3
-    principal: str = ""
-    host: str = ""
-    operation: int = 0
-    permission_type: int = 0
+    __slots__ = (
+        "error_code",
+        "error_message",
+        "resource_type",
+        "resource_name",
+        "pattern_type",
+        "principal",
+        "host",
+        "operation",
+        "permission_type",
+    )
+
+    def __init__(
+        self,
+        error_code: int = 0,
+        error_message: str | None = "",
+        resource_type: int = 0,
+        resource_name: str = "",
+        pattern_type: int = 3,
+        principal: str = "",
+        host: str = "",
+        operation: int = 0,
+        permission_type: int = 0,
+    ) -> None:
+        self.error_code = error_code
+        self.error_message = error_message
+        self.resource_type = resource_type
+        self.resource_name = resource_name
+        self.pattern_type = pattern_type
+        self.principal = principal
+        self.host = host
+        self.operation = operation
+        self.permission_type = permission_type
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.error_code)
@@ -219,13 +263,15 @@ class DeleteAclsMatchingAcl:
         return cls(error_code, error_message, resource_type, resource_name, pattern_type, principal, host, operation, permission_type), position
 
 
-@dataclass(slots=True)
-class DeleteAclsFilterResult:
+class DeleteAclsFilterResult(Structure):
     """Part of DeleteAclsResponse, versions 1 to 3."""
 
-    error_code: int = 0
-    error_message: str | None = ""
-    matching_acls: list[DeleteAclsMatchingAcl] = field(default_factory=list)
+    __slots__ = ("error_code", "error_message", "matching_acls")
+
+    def __init__(self, error_code: int = 0, error_message: str | None = "", matching_acls: list[DeleteAclsMatchingAcl] = FRESH) -> None:
+        self.error_code = error_code
+        self.error_message = error_message
+        self.matching_acls = [] if matching_acls is FRESH else matching_acls
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.error_code)
@@ -269,8 +315,7 @@ class DeleteAclsFilterResult:
         return cls(error_code, error_message, matching_acls), position
 
 
-@dataclass(slots=True)
-class DeleteAclsResponse:
+class DeleteAclsResponse(Structure):
     """DeleteAclsResponse, versions 1 to 3."""
 
     NAME: ClassVar[str] = "DeleteAclsResponse"
@@ -279,8 +324,11 @@ class DeleteAclsResponse:
     VERSION_MAX: ClassVar[int] = 3
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    throttle_time_ms: int = 0
-    filter_results: list[DeleteAclsFilterResult] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "filter_results")
+
+    def __init__(self, throttle_time_ms: int = 0, filter_results: list[DeleteAclsFilterResult] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.filter_results = [] if filter_results is FRESH else filter_results
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 3:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -17,6 +16,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_string,
@@ -30,8 +30,7 @@ _LAYOUT_0 = Struct(">h")
 _LAYOUT_1 = Struct(">i")
 
 
-@dataclass(slots=True)
-class DeleteGroupsRequest:
+class DeleteGroupsRequest(Structure):
     """DeleteGroupsRequest, versions 0 to 2."""
 
     NAME: ClassVar[str] = "DeleteGroupsRequest"
@@ -40,7 +39,10 @@ class DeleteGroupsRequest:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    groups_names: list[str] = field(default_factory=list)
+    __slots__ = ("groups_names",)
+
+    def __init__(self, groups_names: list[str] = FRESH) -> None:
+        self.groups_names = [] if groups_names is FRESH else groups_names
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:
@@ -80,12 +82,14 @@ class DeleteGroupsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class DeletableGroupResult:
+class DeletableGroupResult(Structure):
     """Part of DeleteGroupsResponse, versions 0 to 2."""
 
-    group_id: str = ""
-    error_code: int = 0
+    __slots__ = ("group_id", "error_code")
+
+    def __init__(self, group_id: str = "", error_code: int = 0) -> None:
+        self.group_id = group_id
+        self.error_code = error_code
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -112,8 +116,7 @@ class DeletableGroupResult:
         return cls(group_id, error_code), position
 
 
-@dataclass(slots=True)
-class DeleteGroupsResponse:
+class DeleteGroupsResponse(Structure):
     """DeleteGroupsResponse, versions 0 to 2."""
 
     NAME: ClassVar[str] = "DeleteGroupsResponse"
@@ -122,8 +125,11 @@ class DeleteGroupsResponse:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    throttle_time_ms: int = 0
-    results: list[DeletableGroupResult] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "results")
+
+    def __init__(self, throttle_time_ms: int = 0, results: list[DeletableGroupResult] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.results = [] if results is FRESH else results
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:

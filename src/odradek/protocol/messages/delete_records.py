@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_compact_count, read_compact_string, read_count, read_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_string, write_count, write_string
 
 _LAYOUT_0 = Struct(">iq")
@@ -16,12 +16,14 @@ _LAYOUT_1 = Struct(">i")
 _LAYOUT_2 = Struct(">iqh")
 
 
-@dataclass(slots=True)
-class DeleteRecordsPartition:
+class DeleteRecordsPartition(Structure):
     """Part of DeleteRecordsRequest, versions 0 to 2."""
 
-    partition_index: int = 0
-    offset: int = 0
+    __slots__ = ("partition_index", "offset")
+
+    def __init__(self, partition_index: int = 0, offset: int = 0) -> None:
+        self.partition_index = partition_index
+        self.offset = offset
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.partition_index, self.offset)
@@ -40,12 +42,14 @@ class DeleteRecordsPartition:
         return cls(partition_index, offset), position
 
 
-@dataclass(slots=True)
-class DeleteRecordsTopic:
+class DeleteRecordsTopic(Structure):
     """Part of DeleteRecordsRequest, versions 0 to 2."""
 
-    name: str = ""
-    partitions: list[DeleteRecordsPartition] = field(default_factory=list)
+    __slots__ = ("name", "partitions")
+
+    def __init__(self, name: str = "", partitions: list[DeleteRecordsPartition] = FRESH) -> None:
+        self.name = name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -85,8 +89,7 @@ class DeleteRecordsTopic:
         return cls(name, partitions), position
 
 
-@dataclass(slots=True)
-class DeleteRecordsRequest:
+class DeleteRecordsRequest(Structure):
     """DeleteRecordsRequest, versions 0 to 2."""
 
     NAME: ClassVar[str] = "DeleteRecordsRequest"
@@ -95,8 +98,11 @@ class DeleteRecordsRequest:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    topics: list[DeleteRecordsTopic] = field(default_factory=list)
-    timeout_ms: int = 0
+    __slots__ = ("topics", "timeout_ms")
+
+    def __init__(self, topics: list[DeleteRecordsTopic] = FRESH, timeout_ms: int = 0) -> None:
+        self.topics = [] if topics is FRESH else topics
+        self.timeout_ms = timeout_ms
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:
@@ -141,13 +147,15 @@ class DeleteRecordsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class DeleteRecordsPartitionResult:
+class DeleteRecordsPartitionResult(Structure):
     """Part of DeleteRecordsResponse, versions 0 to 2."""
 
-    partition_index: int = 0
-    low_watermark: int = 0
-    error_code: int = 0
+    __slots__ = ("partition_index", "low_watermark", "error_code")
+
+    def __init__(self, partition_index: int = 0, low_watermark: int = 0, error_code: int = 0) -> None:
+        self.partition_index = partition_index
+        self.low_watermark = low_watermark
+        self.error_code = error_code
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.partition_index, self.low_watermark, self.error_code)
@@ -166,12 +174,14 @@ class DeleteRecordsPartitionResult:
         return cls(partition_index, low_watermark, error_code), position
 
 
-@dataclass(slots=True)
-class DeleteRecordsTopicResult:
+class DeleteRecordsTopicResult(Structure):
     """Part of DeleteRecordsResponse, versions 0 to 2."""
 
-    name: str = ""
-    partitions: list[DeleteRecordsPartitionResult] = field(default_factory=list)
+    __slots__ = ("name", "partitions")
+
+    def __init__(self, name: str = "", partitions: list[DeleteRecordsPartitionResult] = FRESH) -> None:
+        self.name = name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -211,8 +221,7 @@ class DeleteRecordsTopicResult:
         return cls(name, partitions), position
 
 
-@dataclass(slots=True)
-class DeleteRecordsResponse:
+class DeleteRecordsResponse(Structure):
     """DeleteRecordsResponse, versions 0 to 2."""
 
     NAME: ClassVar[str] = "DeleteRecordsResponse"
@@ -221,8 +230,11 @@ class DeleteRecordsResponse:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    throttle_time_ms: int = 0
-    topics: list[DeleteRecordsTopicResult] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "topics")
+
+    def __init__(self, throttle_time_ms: int = 0, topics: list[DeleteRecordsTopicResult] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:

@@ -3,24 +3,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.wire.reading import read_compact_count, read_compact_nullable_string, read_compact_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_nullable_string, write_compact_string
 
 _LAYOUT_0 = Struct(">16sh")
 _LAYOUT_1 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class DeleteShareGroupOffsetsRequestTopic:
+class DeleteShareGroupOffsetsRequestTopic(Structure):
     """Part of DeleteShareGroupOffsetsRequest, version 0."""
 
-    topic_name: str = ""
+    __slots__ = ("topic_name",)
+
+    def __init__(self, topic_name: str = "") -> None:
+        self.topic_name = topic_name
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.topic_name)
@@ -36,8 +38,7 @@ class DeleteShareGroupOffsetsRequestTopic:
         return cls(topic_name), position
 
 
-@dataclass(slots=True)
-class DeleteShareGroupOffsetsRequest:
+class DeleteShareGroupOffsetsRequest(Structure):
     """DeleteShareGroupOffsetsRequest, version 0."""
 
     NAME: ClassVar[str] = "DeleteShareGroupOffsetsRequest"
@@ -46,8 +47,11 @@ class DeleteShareGroupOffsetsRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    group_id: str = ""
-    topics: list[DeleteShareGroupOffsetsRequestTopic] = field(default_factory=list)
+    __slots__ = ("group_id", "topics")
+
+    def __init__(self, group_id: str = "", topics: list[DeleteShareGroupOffsetsRequestTopic] = FRESH) -> None:
+        self.group_id = group_id
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -81,14 +85,16 @@ class DeleteShareGroupOffsetsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class DeleteShareGroupOffsetsResponseTopic:
+class DeleteShareGroupOffsetsResponseTopic(Structure):
     """Part of DeleteShareGroupOffsetsResponse, version 0."""
 
-    topic_name: str = ""
-    topic_id: Uuid = ZERO_UUID
-    error_code: int = 0
-    error_message: str | None = None
+    __slots__ = ("topic_name", "topic_id", "error_code", "error_message")
+
+    def __init__(self, topic_name: str = "", topic_id: Uuid = ZERO_UUID, error_code: int = 0, error_message: str | None = None) -> None:
+        self.topic_name = topic_name
+        self.topic_id = topic_id
+        self.error_code = error_code
+        self.error_message = error_message
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.topic_name)
@@ -109,8 +115,7 @@ class DeleteShareGroupOffsetsResponseTopic:
         return cls(topic_name, topic_id, error_code, error_message), position
 
 
-@dataclass(slots=True)
-class DeleteShareGroupOffsetsResponse:
+class DeleteShareGroupOffsetsResponse(Structure):
     """DeleteShareGroupOffsetsResponse, version 0."""
 
     NAME: ClassVar[str] = "DeleteShareGroupOffsetsResponse"
@@ -119,10 +124,19 @@ class DeleteShareGroupOffsetsResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    error_message: str | None = None
-    responses: list[DeleteShareGroupOffsetsResponseTopic] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "responses")
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        error_code: int = 0,
+        error_message: str | None = None,
+        responses: list[DeleteShareGroupOffsetsResponseTopic] = FRESH,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.error_message = error_message
+        self.responses = [] if responses is FRESH else responses
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -19,6 +18,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_string,
@@ -35,12 +35,14 @@ _LAYOUT_2 = Struct(">16sh")
 _LAYOUT_3 = Struct(">h")
 
 
-@dataclass(slots=True)
-class DeleteTopicState:
+class DeleteTopicState(Structure):
     """Part of DeleteTopicsRequest, version 6."""
 
-    name: str | None = None
-    topic_id: Uuid = ZERO_UUID
+    __slots__ = ("name", "topic_id")
+
+    def __init__(self, name: str | None = None, topic_id: Uuid = ZERO_UUID) -> None:
+        self.name = name
+        self.topic_id = topic_id
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_nullable_string(out, self.name)
@@ -59,8 +61,7 @@ class DeleteTopicState:
         return cls(name, topic_id), position
 
 
-@dataclass(slots=True)
-class DeleteTopicsRequest:
+class DeleteTopicsRequest(Structure):
     """DeleteTopicsRequest, versions 1 to 6."""
 
     NAME: ClassVar[str] = "DeleteTopicsRequest"
@@ -69,9 +70,12 @@ class DeleteTopicsRequest:
     VERSION_MAX: ClassVar[int] = 6
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 4
 
-    topics: list[DeleteTopicState] = field(default_factory=list)
-    topic_names: list[str] = field(default_factory=list)
-    timeout_ms: int = 0
+    __slots__ = ("topics", "topic_names", "timeout_ms")
+
+    def __init__(self, topics: list[DeleteTopicState] = FRESH, topic_names: list[str] = FRESH, timeout_ms: int = 0) -> None:
+        self.topics = [] if topics is FRESH else topics
+        self.topic_names = [] if topic_names is FRESH else topic_names
+        self.timeout_ms = timeout_ms
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 6:
@@ -133,14 +137,16 @@ class DeleteTopicsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class DeletableTopicResult:
+class DeletableTopicResult(Structure):
     """Part of DeleteTopicsResponse, versions 1 to 6."""
 
-    name: str | None = ""
-    topic_id: Uuid = ZERO_UUID
-    error_code: int = 0
-    error_message: str | None = None
+    __slots__ = ("name", "topic_id", "error_code", "error_message")
+
+    def __init__(self, name: str | None = "", topic_id: Uuid = ZERO_UUID, error_code: int = 0, error_message: str | None = None) -> None:
+        self.name = name
+        self.topic_id = topic_id
+        self.error_code = error_code
+        self.error_message = error_message
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 6:
@@ -187,8 +193,7 @@ class DeletableTopicResult:
         return cls(name, topic_id, error_code, error_message), position
 
 
-@dataclass(slots=True)
-class DeleteTopicsResponse:
+class DeleteTopicsResponse(Structure):
     """DeleteTopicsResponse, versions 1 to 6."""
 
     NAME: ClassVar[str] = "DeleteTopicsResponse"
@@ -197,8 +202,11 @@ class DeleteTopicsResponse:
     VERSION_MAX: ClassVar[int] = 6
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 4
 
-    throttle_time_ms: int = 0
-    responses: list[DeletableTopicResult] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "responses")
+
+    def __init__(self, throttle_time_ms: int = 0, responses: list[DeletableTopicResult] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.responses = [] if responses is FRESH else responses
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 6:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -17,6 +16,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_string,
@@ -31,8 +31,7 @@ _LAYOUT_1 = Struct(">bb")
 _LAYOUT_2 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class DescribeAclsRequest:
+class DescribeAclsRequest(Structure):
     """DescribeAclsRequest, versions 1 to 3."""
 
     NAME: ClassVar[str] = "DescribeAclsRequest"
@@ -41,13 +40,33 @@ class DescribeAclsRequest:
     VERSION_MAX: ClassVar[int] = 3
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    resource_type_filter: int = 0
-    resource_name_filter: str | None = ""
-    pattern_type_filter: int = 3
-    principal_filter: str | None = ""
-    host_filter: str | None = ""
-    operation: int = 0
-    permission_type: int = 0
+    __slots__ = (
+        "resource_type_filter",
+        "resource_name_filter",
+        "pattern_type_filter",
+        "principal_filter",
+        "host_filter",
+        "operation",
+        "permission_type",
+    )
+
+    def __init__(
+        self,
+        resource_type_filter: int = 0,
+        resource_name_filter: str | None = "",
+        pattern_type_filter: int = 3,
+        principal_filter: str | None = "",
+        host_filter: str | None = "",
+        operation: int = 0,
+        permission_type: int = 0,
+    ) -> None:
+        self.resource_type_filter = resource_type_filter
+        self.resource_name_filter = resource_name_filter
+        self.pattern_type_filter = pattern_type_filter
+        self.principal_filter = principal_filter
+        self.host_filter = host_filter
+        self.operation = operation
+        self.permission_type = permission_type
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 3:
@@ -109,14 +128,16 @@ class DescribeAclsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class AclDescription:
+class AclDescription(Structure):
     """Part of DescribeAclsResponse, versions 1 to 3."""
 
-    principal: str = ""
-    host: str = ""
-    operation: int = 0
-    permission_type: int = 0
+    __slots__ = ("principal", "host", "operation", "permission_type")
+
+    def __init__(self, principal: str = "", host: str = "", operation: int = 0, permission_type: int = 0) -> None:
+        self.principal = principal
+        self.host = host
+        self.operation = operation
+        self.permission_type = permission_type
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -151,14 +172,16 @@ class AclDescription:
         return cls(principal, host, operation, permission_type), position
 
 
-@dataclass(slots=True)
-class DescribeAclsResource:
+class DescribeAclsResource(Structure):
     """Part of DescribeAclsResponse, versions 1 to 3."""
 
-    resource_type: int = 0
-    resource_name: str = ""
-    pattern_type: int = 3
-    acls: list[AclDescription] = field(default_factory=list)
+    __slots__ = ("resource_type", "resource_name", "pattern_type", "acls")
+
+    def __init__(self, resource_type: int = 0, resource_name: str = "", pattern_type: int = 3, acls: list[AclDescription] = FRESH) -> None:
+        self.resource_type = resource_type
+        self.resource_name = resource_name
+        self.pattern_type = pattern_type
+        self.acls = [] if acls is FRESH else acls
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.resource_type)
@@ -204,8 +227,7 @@ class DescribeAclsResource:
         return cls(resource_type, resource_name, pattern_type, acls), position
 
 
-@dataclass(slots=True)
-class DescribeAclsResponse:
+class DescribeAclsResponse(Structure):
     """DescribeAclsResponse, versions 1 to 3."""
 
     NAME: ClassVar[str] = "DescribeAclsResponse"
@@ -214,10 +236,15 @@ class DescribeAclsResponse:
     VERSION_MAX: ClassVar[int] = 3
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    error_message: str | None = ""
-    resources: list[DescribeAclsResource] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "resources")
+
+    def __init__(
+        self, throttle_time_ms: int = 0, error_code: int = 0, error_message: str | None = "", resources: list[DescribeAclsResource] = FRESH
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.error_message = error_message
+        self.resources = [] if resources is FRESH else resources
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 3:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -19,6 +18,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_count,
@@ -36,13 +36,15 @@ _LAYOUT_2 = Struct(">d")
 _LAYOUT_3 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class ComponentData:
+class ComponentData(Structure):
     """Part of DescribeClientQuotasRequest, versions 0 to 1."""
 
-    entity_type: str = ""
-    match_type: int = 0
-    match: str | None = ""
+    __slots__ = ("entity_type", "match_type", "match")
+
+    def __init__(self, entity_type: str = "", match_type: int = 0, match: str | None = "") -> None:
+        self.entity_type = entity_type
+        self.match_type = match_type
+        self.match = match
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 1:
@@ -78,8 +80,7 @@ class ComponentData:
         return cls(entity_type, match_type, match), position
 
 
-@dataclass(slots=True)
-class DescribeClientQuotasRequest:
+class DescribeClientQuotasRequest(Structure):
     """DescribeClientQuotasRequest, versions 0 to 1."""
 
     NAME: ClassVar[str] = "DescribeClientQuotasRequest"
@@ -88,8 +89,11 @@ class DescribeClientQuotasRequest:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 1
 
-    components: list[ComponentData] = field(default_factory=list)
-    strict: bool = False
+    __slots__ = ("components", "strict")
+
+    def __init__(self, components: list[ComponentData] = FRESH, strict: bool = False) -> None:
+        self.components = [] if components is FRESH else components
+        self.strict = strict
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:
@@ -134,12 +138,14 @@ class DescribeClientQuotasRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class EntityData:
+class EntityData(Structure):
     """Part of DescribeClientQuotasResponse, versions 0 to 1."""
 
-    entity_type: str = ""
-    entity_name: str | None = ""
+    __slots__ = ("entity_type", "entity_name")
+
+    def __init__(self, entity_type: str = "", entity_name: str | None = "") -> None:
+        self.entity_type = entity_type
+        self.entity_name = entity_name
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 1:
@@ -172,12 +178,14 @@ class EntityData:
         return cls(entity_type, entity_name), position
 
 
-@dataclass(slots=True)
-class ValueData:
+class ValueData(Structure):
     """Part of DescribeClientQuotasResponse, versions 0 to 1."""
 
-    key: str = ""
-    value: float = 0.0
+    __slots__ = ("key", "value")
+
+    def __init__(self, key: str = "", value: float = 0.0) -> None:
+        self.key = key
+        self.value = value
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 1:
@@ -204,12 +212,14 @@ class ValueData:
         return cls(key, value_), position
 
 
-@dataclass(slots=True)
-class EntryData:
+class EntryData(Structure):
     """Part of DescribeClientQuotasResponse, versions 0 to 1."""
 
-    entity: list[EntityData] = field(default_factory=list)
-    values: list[ValueData] = field(default_factory=list)
+    __slots__ = ("entity", "values")
+
+    def __init__(self, entity: list[EntityData] = FRESH, values: list[ValueData] = FRESH) -> None:
+        self.entity = [] if entity is FRESH else entity
+        self.values = [] if values is FRESH else values
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 1:
@@ -257,8 +267,7 @@ class EntryData:
         return cls(entity, values), position
 
 
-@dataclass(slots=True)
-class DescribeClientQuotasResponse:
+class DescribeClientQuotasResponse(Structure):
     """DescribeClientQuotasResponse, versions 0 to 1."""
 
     NAME: ClassVar[str] = "DescribeClientQuotasResponse"
@@ -267,10 +276,15 @@ class DescribeClientQuotasResponse:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 1
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    error_message: str | None = ""
-    entries: list[EntryData] | None = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "entries")
+
+    def __init__(
+        self, throttle_time_ms: int = 0, error_code: int = 0, error_message: str | None = "", entries: list[EntryData] | None = FRESH
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.error_message = error_message
+        self.entries = [] if entries is FRESH else entries
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:

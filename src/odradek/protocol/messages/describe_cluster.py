@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_compact_count, read_compact_nullable_string, read_compact_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_nullable_string, write_compact_string
 
 _LAYOUT_0 = Struct(">?b?")
@@ -19,8 +19,7 @@ _LAYOUT_4 = Struct(">ih")
 _LAYOUT_5 = Struct(">b")
 
 
-@dataclass(slots=True)
-class DescribeClusterRequest:
+class DescribeClusterRequest(Structure):
     """DescribeClusterRequest, versions 0 to 2."""
 
     NAME: ClassVar[str] = "DescribeClusterRequest"
@@ -29,9 +28,14 @@ class DescribeClusterRequest:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    include_cluster_authorized_operations: bool = False
-    endpoint_type: int = 1
-    include_fenced_brokers: bool = False
+    __slots__ = ("include_cluster_authorized_operations", "endpoint_type", "include_fenced_brokers")
+
+    def __init__(
+        self, include_cluster_authorized_operations: bool = False, endpoint_type: int = 1, include_fenced_brokers: bool = False
+    ) -> None:
+        self.include_cluster_authorized_operations = include_cluster_authorized_operations
+        self.endpoint_type = endpoint_type
+        self.include_fenced_brokers = include_fenced_brokers
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:
@@ -79,15 +83,17 @@ class DescribeClusterRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class DescribeClusterBroker:
+class DescribeClusterBroker(Structure):
     """Part of DescribeClusterResponse, versions 0 to 2."""
 
-    broker_id: int = 0
-    host: str = ""
-    port: int = 0
-    rack: str | None = None
-    is_fenced: bool = False
+    __slots__ = ("broker_id", "host", "port", "rack", "is_fenced")
+
+    def __init__(self, broker_id: int = 0, host: str = "", port: int = 0, rack: str | None = None, is_fenced: bool = False) -> None:
+        self.broker_id = broker_id
+        self.host = host
+        self.port = port
+        self.rack = rack
+        self.is_fenced = is_fenced
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_3.pack(self.broker_id)
@@ -121,8 +127,7 @@ class DescribeClusterBroker:
         return cls(broker_id, host, port, rack, is_fenced), position
 
 
-@dataclass(slots=True)
-class DescribeClusterResponse:
+class DescribeClusterResponse(Structure):
     """DescribeClusterResponse, versions 0 to 2."""
 
     NAME: ClassVar[str] = "DescribeClusterResponse"
@@ -131,14 +136,36 @@ class DescribeClusterResponse:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    error_message: str | None = None
-    endpoint_type: int = 1
-    cluster_id: str = ""
-    controller_id: int = -1
-    brokers: list[DescribeClusterBroker] = field(default_factory=list)
-    cluster_authorized_operations: int = -2147483648
+    __slots__ = (
+        "throttle_time_ms",
+        "error_code",
+        "error_message",
+        "endpoint_type",
+        "cluster_id",
+        "controller_id",
+        "brokers",
+        "cluster_authorized_operations",
+    )
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        error_code: int = 0,
+        error_message: str | None = None,
+        endpoint_type: int = 1,
+        cluster_id: str = "",
+        controller_id: int = -1,
+        brokers: list[DescribeClusterBroker] = FRESH,
+        cluster_authorized_operations: int = -2147483648,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.error_message = error_message
+        self.endpoint_type = endpoint_type
+        self.cluster_id = cluster_id
+        self.controller_id = controller_id
+        self.brokers = [] if brokers is FRESH else brokers
+        self.cluster_authorized_operations = cluster_authorized_operations
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:

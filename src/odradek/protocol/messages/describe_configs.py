@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -21,6 +20,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_count,
@@ -42,13 +42,15 @@ _LAYOUT_4 = Struct(">h")
 _LAYOUT_5 = Struct(">i")
 
 
-@dataclass(slots=True)
-class DescribeConfigsResource:
+class DescribeConfigsResource(Structure):
     """Part of DescribeConfigsRequest, versions 1 to 4."""
 
-    resource_type: int = 0
-    resource_name: str = ""
-    configuration_keys: list[str] | None = field(default_factory=list)
+    __slots__ = ("resource_type", "resource_name", "configuration_keys")
+
+    def __init__(self, resource_type: int = 0, resource_name: str = "", configuration_keys: list[str] | None = FRESH) -> None:
+        self.resource_type = resource_type
+        self.resource_name = resource_name
+        self.configuration_keys = [] if configuration_keys is FRESH else configuration_keys
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.resource_type)
@@ -93,8 +95,7 @@ class DescribeConfigsResource:
         return cls(resource_type, resource_name, configuration_keys), position
 
 
-@dataclass(slots=True)
-class DescribeConfigsRequest:
+class DescribeConfigsRequest(Structure):
     """DescribeConfigsRequest, versions 1 to 4."""
 
     NAME: ClassVar[str] = "DescribeConfigsRequest"
@@ -103,9 +104,14 @@ class DescribeConfigsRequest:
     VERSION_MAX: ClassVar[int] = 4
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 4
 
-    resources: list[DescribeConfigsResource] = field(default_factory=list)
-    include_synonyms: bool = False
-    include_documentation: bool = False
+    __slots__ = ("resources", "include_synonyms", "include_documentation")
+
+    def __init__(
+        self, resources: list[DescribeConfigsResource] = FRESH, include_synonyms: bool = False, include_documentation: bool = False
+    ) -> None:
+        self.resources = [] if resources is FRESH else resources
+        self.include_synonyms = include_synonyms
+        self.include_documentation = include_documentation
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 4:
@@ -160,13 +166,15 @@ class DescribeConfigsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class DescribeConfigsSynonym:
+class DescribeConfigsSynonym(Structure):
     """Part of DescribeConfigsResponse, versions 1 to 4."""
 
-    name: str = ""
-    value: str | None = ""
-    source: int = 0
+    __slots__ = ("name", "value", "source")
+
+    def __init__(self, name: str = "", value: str | None = "", source: int = 0) -> None:
+        self.name = name
+        self.value = value
+        self.source = source
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 4:
@@ -202,18 +210,30 @@ class DescribeConfigsSynonym:
         return cls(name, value_, source), position
 
 
-@dataclass(slots=True)
-class DescribeConfigsResourceResult:
+class DescribeConfigsResourceResult(Structure):
     """Part of DescribeConfigsResponse, versions 1 to 4."""
 
-    name: str = ""
-    value: str | None = ""
-    read_only: bool = False
-    config_source: int = -1
-    is_sensitive: bool = False
-    synonyms: list[DescribeConfigsSynonym] = field(default_factory=list)
-    config_type: int = 0
-    documentation: str | None = ""
+    __slots__ = ("name", "value", "read_only", "config_source", "is_sensitive", "synonyms", "config_type", "documentation")
+
+    def __init__(
+        self,
+        name: str = "",
+        value: str | None = "",
+        read_only: bool = False,
+        config_source: int = -1,
+        is_sensitive: bool = False,
+        synonyms: list[DescribeConfigsSynonym] = FRESH,
+        config_type: int = 0,
+        documentation: str | None = "",
+    ) -> None:
+        self.name = name
+        self.value = value
+        self.read_only = read_only
+        self.config_source = config_source
+        self.is_sensitive = is_sensitive
+        self.synonyms = [] if synonyms is FRESH else synonyms
+        self.config_type = config_type
+        self.documentation = documentation
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 4:
@@ -283,15 +303,24 @@ class DescribeConfigsResourceResult:
         return cls(name, value_, read_only, config_source, is_sensitive, synonyms, config_type, documentation), position
 
 
-@dataclass(slots=True)
-class DescribeConfigsResult:
+class DescribeConfigsResult(Structure):
     """Part of DescribeConfigsResponse, versions 1 to 4."""
 
-    error_code: int = 0
-    error_message: str | None = ""
-    resource_type: int = 0
-    resource_name: str = ""
-    configs: list[DescribeConfigsResourceResult] = field(default_factory=list)
+    __slots__ = ("error_code", "error_message", "resource_type", "resource_name", "configs")
+
+    def __init__(
+        self,
+        error_code: int = 0,
+        error_message: str | None = "",
+        resource_type: int = 0,
+        resource_name: str = "",
+        configs: list[DescribeConfigsResourceResult] = FRESH,
+    ) -> None:
+        self.error_code = error_code
+        self.error_message = error_message
+        self.resource_type = resource_type
+        self.resource_name = resource_name
+        self.configs = [] if configs is FRESH else configs
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_4.pack(self.error_code)
@@ -346,8 +375,7 @@ class DescribeConfigsResult:
         return cls(error_code, error_message, resource_type, resource_name, configs), position
 
 
-@dataclass(slots=True)
-class DescribeConfigsResponse:
+class DescribeConfigsResponse(Structure):
     """DescribeConfigsResponse, versions 1 to 4."""
 
     NAME: ClassVar[str] = "DescribeConfigsResponse"
@@ -356,8 +384,11 @@ class DescribeConfigsResponse:
     VERSION_MAX: ClassVar[int] = 4
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 4
 
-    throttle_time_ms: int = 0
-    results: list[DescribeConfigsResult] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "results")
+
+    def __init__(self, throttle_time_ms: int = 0, results: list[DescribeConfigsResult] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.results = [] if results is FRESH else results
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 4:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -19,6 +18,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_bytes,
     write_compact_bytes,
@@ -35,12 +35,14 @@ _LAYOUT_1 = Struct(">h")
 _LAYOUT_2 = Struct(">i")
 
 
-@dataclass(slots=True)
-class DescribeDelegationTokenOwner:
+class DescribeDelegationTokenOwner(Structure):
     """Part of DescribeDelegationTokenRequest, versions 1 to 3."""
 
-    principal_type: str = ""
-    principal_name: str = ""
+    __slots__ = ("principal_type", "principal_name")
+
+    def __init__(self, principal_type: str = "", principal_name: str = "") -> None:
+        self.principal_type = principal_type
+        self.principal_name = principal_name
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -72,8 +74,7 @@ class DescribeDelegationTokenOwner:
         return cls(principal_type, principal_name), position
 
 
-@dataclass(slots=True)
-class DescribeDelegationTokenRequest:
+class DescribeDelegationTokenRequest(Structure):
     """DescribeDelegationTokenRequest, versions 1 to 3."""
 
     NAME: ClassVar[str] = "DescribeDelegationTokenRequest"
@@ -82,7 +83,10 @@ class DescribeDelegationTokenRequest:
     VERSION_MAX: ClassVar[int] = 3
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    owners: list[DescribeDelegationTokenOwner] | None = field(default_factory=list)
+    __slots__ = ("owners",)
+
+    def __init__(self, owners: list[DescribeDelegationTokenOwner] | None = FRESH) -> None:
+        self.owners = [] if owners is FRESH else owners
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 3:
@@ -128,12 +132,14 @@ class DescribeDelegationTokenRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class DescribedDelegationTokenRenewer:
+class DescribedDelegationTokenRenewer(Structure):
     """Part of DescribeDelegationTokenResponse, versions 1 to 3."""
 
-    principal_type: str = ""
-    principal_name: str = ""
+    __slots__ = ("principal_type", "principal_name")
+
+    def __init__(self, principal_type: str = "", principal_name: str = "") -> None:
+        self.principal_type = principal_type
+        self.principal_name = principal_name
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -165,20 +171,45 @@ class DescribedDelegationTokenRenewer:
         return cls(principal_type, principal_name), position
 
 
-@dataclass(slots=True)
-class DescribedDelegationToken:
+class DescribedDelegationToken(Structure):
     """Part of DescribeDelegationTokenResponse, versions 1 to 3."""
 
-    principal_type: str = ""
-    principal_name: str = ""
-    token_requester_principal_type: str = ""
-    token_requester_principal_name: str = ""
-    issue_timestamp: int = 0
-    expiry_timestamp: int = 0
-    max_timestamp: int = 0
-    token_id: str = ""
-    hmac: bytes = b""
-    renewers: list[DescribedDelegationTokenRenewer] = field(default_factory=list)
+    __slots__ = (
+        "principal_type",
+        "principal_name",
+        "token_requester_principal_type",
+        "token_requester_principal_name",
+        "issue_timestamp",
+        "expiry_timestamp",
+        "max_timestamp",
+        "token_id",
+        "hmac",
+        "renewers",
+    )
+
+    def __init__(
+        self,
+        principal_type: str = "",
+        principal_name: str = "",
+        token_requester_principal_type: str = "",
+        token_requester_principal_name: str = "",
+        issue_timestamp: int = 0,
+        expiry_timestamp: int = 0,
+        max_timestamp: int = 0,
+        token_id: str = "",
+        hmac: bytes = b"",
+        renewers: list[DescribedDelegationTokenRenewer] = FRESH,
+    ) -> None:
+        self.principal_type = principal_type
+        self.principal_name = principal_name
+        self.token_requester_principal_type = token_requester_principal_type
+        self.token_requester_principal_name = token_requester_principal_name
+        self.issue_timestamp = issue_timestamp
+        self.expiry_timestamp = expiry_timestamp
+        self.max_timestamp = max_timestamp
+        self.token_id = token_id
+        self.hmac = hmac
+        self.renewers = [] if renewers is FRESH else renewers
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -263,8 +294,7 @@ class DescribedDelegationToken:
         return cls(principal_type, principal_name, token_requester_principal_type, token_requester_principal_name, issue_timestamp, expiry_timestamp, max_timestamp, token_id, hmac, renewers), position
 
 
-@dataclass(slots=True)
-class DescribeDelegationTokenResponse:
+class DescribeDelegationTokenResponse(Structure):
     """DescribeDelegationTokenResponse, versions 1 to 3."""
 
     NAME: ClassVar[str] = "DescribeDelegationTokenResponse"
@@ -273,9 +303,12 @@ class DescribeDelegationTokenResponse:
     VERSION_MAX: ClassVar[int] = 3
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    error_code: int = 0
-    tokens: list[DescribedDelegationToken] = field(default_factory=list)
-    throttle_time_ms: int = 0
+    __slots__ = ("error_code", "tokens", "throttle_time_ms")
+
+    def __init__(self, error_code: int = 0, tokens: list[DescribedDelegationToken] = FRESH, throttle_time_ms: int = 0) -> None:
+        self.error_code = error_code
+        self.tokens = [] if tokens is FRESH else tokens
+        self.throttle_time_ms = throttle_time_ms
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 3:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -21,6 +20,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_bytes,
     write_compact_bytes,
@@ -39,8 +39,7 @@ _LAYOUT_1 = Struct(">h")
 _LAYOUT_2 = Struct(">i")
 
 
-@dataclass(slots=True)
-class DescribeGroupsRequest:
+class DescribeGroupsRequest(Structure):
     """DescribeGroupsRequest, versions 0 to 6."""
 
     NAME: ClassVar[str] = "DescribeGroupsRequest"
@@ -49,8 +48,11 @@ class DescribeGroupsRequest:
     VERSION_MAX: ClassVar[int] = 6
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 5
 
-    groups: list[str] = field(default_factory=list)
-    include_authorized_operations: bool = False
+    __slots__ = ("groups", "include_authorized_operations")
+
+    def __init__(self, groups: list[str] = FRESH, include_authorized_operations: bool = False) -> None:
+        self.groups = [] if groups is FRESH else groups
+        self.include_authorized_operations = include_authorized_operations
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 6:
@@ -100,16 +102,26 @@ class DescribeGroupsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class DescribedGroupMember:
+class DescribedGroupMember(Structure):
     """Part of DescribeGroupsResponse, versions 0 to 6."""
 
-    member_id: str = ""
-    group_instance_id: str | None = None
-    client_id: str = ""
-    client_host: str = ""
-    member_metadata: bytes = b""
-    member_assignment: bytes = b""
+    __slots__ = ("member_id", "group_instance_id", "client_id", "client_host", "member_metadata", "member_assignment")
+
+    def __init__(
+        self,
+        member_id: str = "",
+        group_instance_id: str | None = None,
+        client_id: str = "",
+        client_host: str = "",
+        member_metadata: bytes = b"",
+        member_assignment: bytes = b"",
+    ) -> None:
+        self.member_id = member_id
+        self.group_instance_id = group_instance_id
+        self.client_id = client_id
+        self.client_host = client_host
+        self.member_metadata = member_metadata
+        self.member_assignment = member_assignment
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 5:
@@ -176,18 +188,39 @@ class DescribedGroupMember:
         return cls(member_id, group_instance_id, client_id, client_host, member_metadata, member_assignment), position
 
 
-@dataclass(slots=True)
-class DescribedGroup:
+class DescribedGroup(Structure):
     """Part of DescribeGroupsResponse, versions 0 to 6."""
 
-    error_code: int = 0
-    error_message: str | None = None
-    group_id: str = ""
-    group_state: str = ""
-    protocol_type: str = ""
-    protocol_data: str = ""
-    members: list[DescribedGroupMember] = field(default_factory=list)
-    authorized_operations: int = -2147483648
+    __slots__ = (
+        "error_code",
+        "error_message",
+        "group_id",
+        "group_state",
+        "protocol_type",
+        "protocol_data",
+        "members",
+        "authorized_operations",
+    )
+
+    def __init__(
+        self,
+        error_code: int = 0,
+        error_message: str | None = None,
+        group_id: str = "",
+        group_state: str = "",
+        protocol_type: str = "",
+        protocol_data: str = "",
+        members: list[DescribedGroupMember] = FRESH,
+        authorized_operations: int = -2147483648,
+    ) -> None:
+        self.error_code = error_code
+        self.error_message = error_message
+        self.group_id = group_id
+        self.group_state = group_state
+        self.protocol_type = protocol_type
+        self.protocol_data = protocol_data
+        self.members = [] if members is FRESH else members
+        self.authorized_operations = authorized_operations
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.error_code)
@@ -274,8 +307,7 @@ class DescribedGroup:
         return cls(error_code, error_message, group_id, group_state, protocol_type, protocol_data, members, authorized_operations), position
 
 
-@dataclass(slots=True)
-class DescribeGroupsResponse:
+class DescribeGroupsResponse(Structure):
     """DescribeGroupsResponse, versions 0 to 6."""
 
     NAME: ClassVar[str] = "DescribeGroupsResponse"
@@ -284,8 +316,11 @@ class DescribeGroupsResponse:
     VERSION_MAX: ClassVar[int] = 6
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 5
 
-    throttle_time_ms: int = 0
-    groups: list[DescribedGroup] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "groups")
+
+    def __init__(self, throttle_time_ms: int = 0, groups: list[DescribedGroup] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.groups = [] if groups is FRESH else groups
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 6:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -18,6 +17,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_count,
@@ -36,12 +36,14 @@ _LAYOUT_4 = Struct(">ih")
 _LAYOUT_5 = Struct(">i")
 
 
-@dataclass(slots=True)
-class DescribableLogDirTopic:
+class DescribableLogDirTopic(Structure):
     """Part of DescribeLogDirsRequest, versions 1 to 5."""
 
-    topic: str = ""
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("topic", "partitions")
+
+    def __init__(self, topic: str = "", partitions: list[int] = FRESH) -> None:
+        self.topic = topic
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -76,8 +78,7 @@ class DescribableLogDirTopic:
         return cls(topic, partitions), position
 
 
-@dataclass(slots=True)
-class DescribeLogDirsRequest:
+class DescribeLogDirsRequest(Structure):
     """DescribeLogDirsRequest, versions 1 to 5."""
 
     NAME: ClassVar[str] = "DescribeLogDirsRequest"
@@ -86,7 +87,10 @@ class DescribeLogDirsRequest:
     VERSION_MAX: ClassVar[int] = 5
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    topics: list[DescribableLogDirTopic] | None = field(default_factory=list)
+    __slots__ = ("topics",)
+
+    def __init__(self, topics: list[DescribableLogDirTopic] | None = FRESH) -> None:
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 5:
@@ -132,14 +136,16 @@ class DescribeLogDirsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class DescribeLogDirsPartition:
+class DescribeLogDirsPartition(Structure):
     """Part of DescribeLogDirsResponse, versions 1 to 5."""
 
-    partition_index: int = 0
-    partition_size: int = 0
-    offset_lag: int = 0
-    is_future_key: bool = False
+    __slots__ = ("partition_index", "partition_size", "offset_lag", "is_future_key")
+
+    def __init__(self, partition_index: int = 0, partition_size: int = 0, offset_lag: int = 0, is_future_key: bool = False) -> None:
+        self.partition_index = partition_index
+        self.partition_size = partition_size
+        self.offset_lag = offset_lag
+        self.is_future_key = is_future_key
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.partition_index, self.partition_size, self.offset_lag, self.is_future_key)
@@ -158,12 +164,14 @@ class DescribeLogDirsPartition:
         return cls(partition_index, partition_size, offset_lag, is_future_key), position
 
 
-@dataclass(slots=True)
-class DescribeLogDirsTopic:
+class DescribeLogDirsTopic(Structure):
     """Part of DescribeLogDirsResponse, versions 1 to 5."""
 
-    name: str = ""
-    partitions: list[DescribeLogDirsPartition] = field(default_factory=list)
+    __slots__ = ("name", "partitions")
+
+    def __init__(self, name: str = "", partitions: list[DescribeLogDirsPartition] = FRESH) -> None:
+        self.name = name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -203,16 +211,26 @@ class DescribeLogDirsTopic:
         return cls(name, partitions), position
 
 
-@dataclass(slots=True)
-class DescribeLogDirsResult:
+class DescribeLogDirsResult(Structure):
     """Part of DescribeLogDirsResponse, versions 1 to 5."""
 
-    error_code: int = 0
-    log_dir: str = ""
-    topics: list[DescribeLogDirsTopic] = field(default_factory=list)
-    total_bytes: int = -1
-    usable_bytes: int = -1
-    is_cordoned: bool = False
+    __slots__ = ("error_code", "log_dir", "topics", "total_bytes", "usable_bytes", "is_cordoned")
+
+    def __init__(
+        self,
+        error_code: int = 0,
+        log_dir: str = "",
+        topics: list[DescribeLogDirsTopic] = FRESH,
+        total_bytes: int = -1,
+        usable_bytes: int = -1,
+        is_cordoned: bool = False,
+    ) -> None:
+        self.error_code = error_code
+        self.log_dir = log_dir
+        self.topics = [] if topics is FRESH else topics
+        self.total_bytes = total_bytes
+        self.usable_bytes = usable_bytes
+        self.is_cordoned = is_cordoned
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.error_code)
@@ -270,8 +288,7 @@ class DescribeLogDirsResult:
         return cls(error_code, log_dir, topics, total_bytes, usable_bytes, is_cordoned), position
 
 
-@dataclass(slots=True)
-class DescribeLogDirsResponse:
+class DescribeLogDirsResponse(Structure):
     """DescribeLogDirsResponse, versions 1 to 5."""
 
     NAME: ClassVar[str] = "DescribeLogDirsResponse"
@@ -280,9 +297,12 @@ class DescribeLogDirsResponse:
     VERSION_MAX: ClassVar[int] = 5
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    results: list[DescribeLogDirsResult] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "results")
+
+    def __init__(self, throttle_time_ms: int = 0, error_code: int = 0, results: list[DescribeLogDirsResult] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.results = [] if results is FRESH else results
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 5:

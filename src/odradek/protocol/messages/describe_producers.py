@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -15,6 +14,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_nullable_string, write_compact_string, write_int32_elements
 
 _LAYOUT_0 = Struct(">qiiqiq")
@@ -22,12 +22,14 @@ _LAYOUT_1 = Struct(">ih")
 _LAYOUT_2 = Struct(">i")
 
 
-@dataclass(slots=True)
-class TopicRequest:
+class TopicRequest(Structure):
     """Part of DescribeProducersRequest, version 0."""
 
-    name: str = ""
-    partition_indexes: list[int] = field(default_factory=list)
+    __slots__ = ("name", "partition_indexes")
+
+    def __init__(self, name: str = "", partition_indexes: list[int] = FRESH) -> None:
+        self.name = name
+        self.partition_indexes = [] if partition_indexes is FRESH else partition_indexes
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -47,8 +49,7 @@ class TopicRequest:
         return cls(name, partition_indexes), position
 
 
-@dataclass(slots=True)
-class DescribeProducersRequest:
+class DescribeProducersRequest(Structure):
     """DescribeProducersRequest, version 0."""
 
     NAME: ClassVar[str] = "DescribeProducersRequest"
@@ -57,7 +58,10 @@ class DescribeProducersRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    topics: list[TopicRequest] = field(default_factory=list)
+    __slots__ = ("topics",)
+
+    def __init__(self, topics: list[TopicRequest] = FRESH) -> None:
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -89,16 +93,26 @@ class DescribeProducersRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ProducerState:
+class ProducerState(Structure):
     """Part of DescribeProducersResponse, version 0."""
 
-    producer_id: int = 0
-    producer_epoch: int = 0
-    last_sequence: int = -1
-    last_timestamp: int = -1
-    coordinator_epoch: int = 0
-    current_txn_start_offset: int = -1
+    __slots__ = ("producer_id", "producer_epoch", "last_sequence", "last_timestamp", "coordinator_epoch", "current_txn_start_offset")
+
+    def __init__(
+        self,
+        producer_id: int = 0,
+        producer_epoch: int = 0,
+        last_sequence: int = -1,
+        last_timestamp: int = -1,
+        coordinator_epoch: int = 0,
+        current_txn_start_offset: int = -1,
+    ) -> None:
+        self.producer_id = producer_id
+        self.producer_epoch = producer_epoch
+        self.last_sequence = last_sequence
+        self.last_timestamp = last_timestamp
+        self.coordinator_epoch = coordinator_epoch
+        self.current_txn_start_offset = current_txn_start_offset
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.producer_id, self.producer_epoch, self.last_sequence, self.last_timestamp, self.coordinator_epoch, self.current_txn_start_offset)
@@ -115,14 +129,18 @@ class ProducerState:
         return cls(producer_id, producer_epoch, last_sequence, last_timestamp, coordinator_epoch, current_txn_start_offset), position
 
 
-@dataclass(slots=True)
-class PartitionResponse:
+class PartitionResponse(Structure):
     """Part of DescribeProducersResponse, version 0."""
 
-    partition_index: int = 0
-    error_code: int = 0
-    error_message: str | None = None
-    active_producers: list[ProducerState] = field(default_factory=list)
+    __slots__ = ("partition_index", "error_code", "error_message", "active_producers")
+
+    def __init__(
+        self, partition_index: int = 0, error_code: int = 0, error_message: str | None = None, active_producers: list[ProducerState] = FRESH
+    ) -> None:
+        self.partition_index = partition_index
+        self.error_code = error_code
+        self.error_message = error_message
+        self.active_producers = [] if active_producers is FRESH else active_producers
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.partition_index, self.error_code)
@@ -149,12 +167,14 @@ class PartitionResponse:
         return cls(partition_index, error_code, error_message, active_producers), position
 
 
-@dataclass(slots=True)
-class TopicResponse:
+class TopicResponse(Structure):
     """Part of DescribeProducersResponse, version 0."""
 
-    name: str = ""
-    partitions: list[PartitionResponse] = field(default_factory=list)
+    __slots__ = ("name", "partitions")
+
+    def __init__(self, name: str = "", partitions: list[PartitionResponse] = FRESH) -> None:
+        self.name = name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -178,8 +198,7 @@ class TopicResponse:
         return cls(name, partitions), position
 
 
-@dataclass(slots=True)
-class DescribeProducersResponse:
+class DescribeProducersResponse(Structure):
     """DescribeProducersResponse, version 0."""
 
     NAME: ClassVar[str] = "DescribeProducersResponse"
@@ -188,8 +207,11 @@ class DescribeProducersResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    topics: list[TopicResponse] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "topics")
+
+    def __init__(self, throttle_time_ms: int = 0, topics: list[TopicResponse] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

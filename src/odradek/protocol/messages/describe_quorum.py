@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.wire.reading import read_compact_count, read_compact_nullable_string, read_compact_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_nullable_string, write_compact_string
 
 _LAYOUT_0 = Struct(">i")
@@ -22,11 +22,13 @@ _LAYOUT_6 = Struct(">iiq")
 _LAYOUT_7 = Struct(">h")
 
 
-@dataclass(slots=True)
-class DescribeQuorumRequestPartitionData:
+class DescribeQuorumRequestPartitionData(Structure):
     """Part of DescribeQuorumRequest, versions 0 to 2."""
 
-    partition_index: int = 0
+    __slots__ = ("partition_index",)
+
+    def __init__(self, partition_index: int = 0) -> None:
+        self.partition_index = partition_index
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.partition_index)
@@ -43,12 +45,14 @@ class DescribeQuorumRequestPartitionData:
         return cls(partition_index), position
 
 
-@dataclass(slots=True)
-class DescribeQuorumRequestTopicData:
+class DescribeQuorumRequestTopicData(Structure):
     """Part of DescribeQuorumRequest, versions 0 to 2."""
 
-    topic_name: str = ""
-    partitions: list[DescribeQuorumRequestPartitionData] = field(default_factory=list)
+    __slots__ = ("topic_name", "partitions")
+
+    def __init__(self, topic_name: str = "", partitions: list[DescribeQuorumRequestPartitionData] = FRESH) -> None:
+        self.topic_name = topic_name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.topic_name)
@@ -72,8 +76,7 @@ class DescribeQuorumRequestTopicData:
         return cls(topic_name, partitions), position
 
 
-@dataclass(slots=True)
-class DescribeQuorumRequest:
+class DescribeQuorumRequest(Structure):
     """DescribeQuorumRequest, versions 0 to 2."""
 
     NAME: ClassVar[str] = "DescribeQuorumRequest"
@@ -82,7 +85,10 @@ class DescribeQuorumRequest:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    topics: list[DescribeQuorumRequestTopicData] = field(default_factory=list)
+    __slots__ = ("topics",)
+
+    def __init__(self, topics: list[DescribeQuorumRequestTopicData] = FRESH) -> None:
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:
@@ -114,15 +120,24 @@ class DescribeQuorumRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ReplicaState:
+class ReplicaState(Structure):
     """Part of DescribeQuorumResponse, versions 0 to 2."""
 
-    replica_id: int = 0
-    replica_directory_id: Uuid = ZERO_UUID
-    log_end_offset: int = 0
-    last_fetch_timestamp: int = -1
-    last_caught_up_timestamp: int = -1
+    __slots__ = ("replica_id", "replica_directory_id", "log_end_offset", "last_fetch_timestamp", "last_caught_up_timestamp")
+
+    def __init__(
+        self,
+        replica_id: int = 0,
+        replica_directory_id: Uuid = ZERO_UUID,
+        log_end_offset: int = 0,
+        last_fetch_timestamp: int = -1,
+        last_caught_up_timestamp: int = -1,
+    ) -> None:
+        self.replica_id = replica_id
+        self.replica_directory_id = replica_directory_id
+        self.log_end_offset = log_end_offset
+        self.last_fetch_timestamp = last_fetch_timestamp
+        self.last_caught_up_timestamp = last_caught_up_timestamp
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -159,13 +174,15 @@ class ReplicaState:
         return cls(replica_id, replica_directory_id, log_end_offset, last_fetch_timestamp, last_caught_up_timestamp), position
 
 
-@dataclass(slots=True)
-class Listener:
+class Listener(Structure):
     """Part of DescribeQuorumResponse, version 2."""
 
-    name: str = ""
-    host: str = ""
-    port: int = 0
+    __slots__ = ("name", "host", "port")
+
+    def __init__(self, name: str = "", host: str = "", port: int = 0) -> None:
+        self.name = name
+        self.host = host
+        self.port = port
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -186,18 +203,39 @@ class Listener:
         return cls(name, host, port), position
 
 
-@dataclass(slots=True)
-class DescribeQuorumResponsePartitionData:
+class DescribeQuorumResponsePartitionData(Structure):
     """Part of DescribeQuorumResponse, versions 0 to 2."""
 
-    partition_index: int = 0
-    error_code: int = 0
-    error_message: str | None = ""
-    leader_id: int = 0
-    leader_epoch: int = 0
-    high_watermark: int = 0
-    current_voters: list[ReplicaState] = field(default_factory=list)
-    observers: list[ReplicaState] = field(default_factory=list)
+    __slots__ = (
+        "partition_index",
+        "error_code",
+        "error_message",
+        "leader_id",
+        "leader_epoch",
+        "high_watermark",
+        "current_voters",
+        "observers",
+    )
+
+    def __init__(
+        self,
+        partition_index: int = 0,
+        error_code: int = 0,
+        error_message: str | None = "",
+        leader_id: int = 0,
+        leader_epoch: int = 0,
+        high_watermark: int = 0,
+        current_voters: list[ReplicaState] = FRESH,
+        observers: list[ReplicaState] = FRESH,
+    ) -> None:
+        self.partition_index = partition_index
+        self.error_code = error_code
+        self.error_message = error_message
+        self.leader_id = leader_id
+        self.leader_epoch = leader_epoch
+        self.high_watermark = high_watermark
+        self.current_voters = [] if current_voters is FRESH else current_voters
+        self.observers = [] if observers is FRESH else observers
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_5.pack(self.partition_index, self.error_code)
@@ -240,12 +278,14 @@ class DescribeQuorumResponsePartitionData:
         return cls(partition_index, error_code, error_message, leader_id, leader_epoch, high_watermark, current_voters, observers), position
 
 
-@dataclass(slots=True)
-class Node:
+class Node(Structure):
     """Part of DescribeQuorumResponse, version 2."""
 
-    node_id: int = 0
-    listeners: list[Listener] = field(default_factory=list)
+    __slots__ = ("node_id", "listeners")
+
+    def __init__(self, node_id: int = 0, listeners: list[Listener] = FRESH) -> None:
+        self.node_id = node_id
+        self.listeners = [] if listeners is FRESH else listeners
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.node_id)
@@ -270,12 +310,14 @@ class Node:
         return cls(node_id, listeners), position
 
 
-@dataclass(slots=True)
-class DescribeQuorumResponseTopicData:
+class DescribeQuorumResponseTopicData(Structure):
     """Part of DescribeQuorumResponse, versions 0 to 2."""
 
-    topic_name: str = ""
-    partitions: list[DescribeQuorumResponsePartitionData] = field(default_factory=list)
+    __slots__ = ("topic_name", "partitions")
+
+    def __init__(self, topic_name: str = "", partitions: list[DescribeQuorumResponsePartitionData] = FRESH) -> None:
+        self.topic_name = topic_name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.topic_name)
@@ -299,8 +341,7 @@ class DescribeQuorumResponseTopicData:
         return cls(topic_name, partitions), position
 
 
-@dataclass(slots=True)
-class DescribeQuorumResponse:
+class DescribeQuorumResponse(Structure):
     """DescribeQuorumResponse, versions 0 to 2."""
 
     NAME: ClassVar[str] = "DescribeQuorumResponse"
@@ -309,10 +350,19 @@ class DescribeQuorumResponse:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    error_code: int = 0
-    error_message: str | None = ""
-    topics: list[DescribeQuorumResponseTopicData] = field(default_factory=list)
-    nodes: list[Node] = field(default_factory=list)
+    __slots__ = ("error_code", "error_message", "topics", "nodes")
+
+    def __init__(
+        self,
+        error_code: int = 0,
+        error_message: str | None = "",
+        topics: list[DescribeQuorumResponseTopicData] = FRESH,
+        nodes: list[Node] = FRESH,
+    ) -> None:
+        self.error_code = error_code
+        self.error_message = error_message
+        self.topics = [] if topics is FRESH else topics
+        self.nodes = [] if nodes is FRESH else nodes
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:

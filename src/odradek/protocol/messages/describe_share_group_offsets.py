@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -17,6 +16,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_count,
@@ -32,12 +32,14 @@ _LAYOUT_3 = Struct(">h")
 _LAYOUT_4 = Struct(">i")
 
 
-@dataclass(slots=True)
-class DescribeShareGroupOffsetsRequestTopic:
+class DescribeShareGroupOffsetsRequestTopic(Structure):
     """Part of DescribeShareGroupOffsetsRequest, versions 0 to 1."""
 
-    topic_name: str = ""
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("topic_name", "partitions")
+
+    def __init__(self, topic_name: str = "", partitions: list[int] = FRESH) -> None:
+        self.topic_name = topic_name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.topic_name)
@@ -57,12 +59,14 @@ class DescribeShareGroupOffsetsRequestTopic:
         return cls(topic_name, partitions), position
 
 
-@dataclass(slots=True)
-class DescribeShareGroupOffsetsRequestGroup:
+class DescribeShareGroupOffsetsRequestGroup(Structure):
     """Part of DescribeShareGroupOffsetsRequest, versions 0 to 1."""
 
-    group_id: str = ""
-    topics: list[DescribeShareGroupOffsetsRequestTopic] | None = field(default_factory=list)
+    __slots__ = ("group_id", "topics")
+
+    def __init__(self, group_id: str = "", topics: list[DescribeShareGroupOffsetsRequestTopic] | None = FRESH) -> None:
+        self.group_id = group_id
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.group_id)
@@ -90,8 +94,7 @@ class DescribeShareGroupOffsetsRequestGroup:
         return cls(group_id, topics), position
 
 
-@dataclass(slots=True)
-class DescribeShareGroupOffsetsRequest:
+class DescribeShareGroupOffsetsRequest(Structure):
     """DescribeShareGroupOffsetsRequest, versions 0 to 1."""
 
     NAME: ClassVar[str] = "DescribeShareGroupOffsetsRequest"
@@ -100,7 +103,10 @@ class DescribeShareGroupOffsetsRequest:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    groups: list[DescribeShareGroupOffsetsRequestGroup] = field(default_factory=list)
+    __slots__ = ("groups",)
+
+    def __init__(self, groups: list[DescribeShareGroupOffsetsRequestGroup] = FRESH) -> None:
+        self.groups = [] if groups is FRESH else groups
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:
@@ -132,16 +138,26 @@ class DescribeShareGroupOffsetsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class DescribeShareGroupOffsetsResponsePartition:
+class DescribeShareGroupOffsetsResponsePartition(Structure):
     """Part of DescribeShareGroupOffsetsResponse, versions 0 to 1."""
 
-    partition_index: int = 0
-    start_offset: int = 0
-    leader_epoch: int = 0
-    lag: int = -1
-    error_code: int = 0
-    error_message: str | None = None
+    __slots__ = ("partition_index", "start_offset", "leader_epoch", "lag", "error_code", "error_message")
+
+    def __init__(
+        self,
+        partition_index: int = 0,
+        start_offset: int = 0,
+        leader_epoch: int = 0,
+        lag: int = -1,
+        error_code: int = 0,
+        error_message: str | None = None,
+    ) -> None:
+        self.partition_index = partition_index
+        self.start_offset = start_offset
+        self.leader_epoch = leader_epoch
+        self.lag = lag
+        self.error_code = error_code
+        self.error_message = error_message
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 1:
@@ -168,13 +184,17 @@ class DescribeShareGroupOffsetsResponsePartition:
         return cls(partition_index, start_offset, leader_epoch, lag, error_code, error_message), position
 
 
-@dataclass(slots=True)
-class DescribeShareGroupOffsetsResponseTopic:
+class DescribeShareGroupOffsetsResponseTopic(Structure):
     """Part of DescribeShareGroupOffsetsResponse, versions 0 to 1."""
 
-    topic_name: str = ""
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[DescribeShareGroupOffsetsResponsePartition] = field(default_factory=list)
+    __slots__ = ("topic_name", "topic_id", "partitions")
+
+    def __init__(
+        self, topic_name: str = "", topic_id: Uuid = ZERO_UUID, partitions: list[DescribeShareGroupOffsetsResponsePartition] = FRESH
+    ) -> None:
+        self.topic_name = topic_name
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.topic_name)
@@ -201,14 +221,22 @@ class DescribeShareGroupOffsetsResponseTopic:
         return cls(topic_name, topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class DescribeShareGroupOffsetsResponseGroup:
+class DescribeShareGroupOffsetsResponseGroup(Structure):
     """Part of DescribeShareGroupOffsetsResponse, versions 0 to 1."""
 
-    group_id: str = ""
-    topics: list[DescribeShareGroupOffsetsResponseTopic] = field(default_factory=list)
-    error_code: int = 0
-    error_message: str | None = None
+    __slots__ = ("group_id", "topics", "error_code", "error_message")
+
+    def __init__(
+        self,
+        group_id: str = "",
+        topics: list[DescribeShareGroupOffsetsResponseTopic] = FRESH,
+        error_code: int = 0,
+        error_message: str | None = None,
+    ) -> None:
+        self.group_id = group_id
+        self.topics = [] if topics is FRESH else topics
+        self.error_code = error_code
+        self.error_message = error_message
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.group_id)
@@ -237,8 +265,7 @@ class DescribeShareGroupOffsetsResponseGroup:
         return cls(group_id, topics, error_code, error_message), position
 
 
-@dataclass(slots=True)
-class DescribeShareGroupOffsetsResponse:
+class DescribeShareGroupOffsetsResponse(Structure):
     """DescribeShareGroupOffsetsResponse, versions 0 to 1."""
 
     NAME: ClassVar[str] = "DescribeShareGroupOffsetsResponse"
@@ -247,8 +274,11 @@ class DescribeShareGroupOffsetsResponse:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    groups: list[DescribeShareGroupOffsetsResponseGroup] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "groups")
+
+    def __init__(self, throttle_time_ms: int = 0, groups: list[DescribeShareGroupOffsetsResponseGroup] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.groups = [] if groups is FRESH else groups
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -17,6 +16,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_count,
@@ -31,11 +31,13 @@ _LAYOUT_2 = Struct(">h")
 _LAYOUT_3 = Struct(">16s?")
 
 
-@dataclass(slots=True)
-class TopicRequest:
+class TopicRequest(Structure):
     """Part of DescribeTopicPartitionsRequest, version 0."""
 
-    name: str = ""
+    __slots__ = ("name",)
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -51,12 +53,14 @@ class TopicRequest:
         return cls(name), position
 
 
-@dataclass(slots=True)
-class DescribeTopicPartitionsRequestCursor:
+class DescribeTopicPartitionsRequestCursor(Structure):
     """Part of DescribeTopicPartitionsRequest, version 0."""
 
-    topic_name: str = ""
-    partition_index: int = 0
+    __slots__ = ("topic_name", "partition_index")
+
+    def __init__(self, topic_name: str = "", partition_index: int = 0) -> None:
+        self.topic_name = topic_name
+        self.partition_index = partition_index
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.topic_name)
@@ -75,8 +79,7 @@ class DescribeTopicPartitionsRequestCursor:
         return cls(topic_name, partition_index), position
 
 
-@dataclass(slots=True)
-class DescribeTopicPartitionsRequest:
+class DescribeTopicPartitionsRequest(Structure):
     """DescribeTopicPartitionsRequest, version 0."""
 
     NAME: ClassVar[str] = "DescribeTopicPartitionsRequest"
@@ -85,9 +88,17 @@ class DescribeTopicPartitionsRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    topics: list[TopicRequest] = field(default_factory=list)
-    response_partition_limit: int = 2000
-    cursor: DescribeTopicPartitionsRequestCursor | None = None
+    __slots__ = ("topics", "response_partition_limit", "cursor")
+
+    def __init__(
+        self,
+        topics: list[TopicRequest] = FRESH,
+        response_partition_limit: int = 2000,
+        cursor: DescribeTopicPartitionsRequestCursor | None = None,
+    ) -> None:
+        self.topics = [] if topics is FRESH else topics
+        self.response_partition_limit = response_partition_limit
+        self.cursor = cursor
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -133,19 +144,42 @@ class DescribeTopicPartitionsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class DescribeTopicPartitionsResponsePartition:
+class DescribeTopicPartitionsResponsePartition(Structure):
     """Part of DescribeTopicPartitionsResponse, version 0."""
 
-    error_code: int = 0
-    partition_index: int = 0
-    leader_id: int = 0
-    leader_epoch: int = -1
-    replica_nodes: list[int] = field(default_factory=list)
-    isr_nodes: list[int] = field(default_factory=list)
-    eligible_leader_replicas: list[int] | None = None
-    last_known_elr: list[int] | None = None
-    offline_replicas: list[int] = field(default_factory=list)
+    __slots__ = (
+        "error_code",
+        "partition_index",
+        "leader_id",
+        "leader_epoch",
+        "replica_nodes",
+        "isr_nodes",
+        "eligible_leader_replicas",
+        "last_known_elr",
+        "offline_replicas",
+    )
+
+    def __init__(
+        self,
+        error_code: int = 0,
+        partition_index: int = 0,
+        leader_id: int = 0,
+        leader_epoch: int = -1,
+        replica_nodes: list[int] = FRESH,
+        isr_nodes: list[int] = FRESH,
+        eligible_leader_replicas: list[int] | None = None,
+        last_known_elr: list[int] | None = None,
+        offline_replicas: list[int] = FRESH,
+    ) -> None:
+        self.error_code = error_code
+        self.partition_index = partition_index
+        self.leader_id = leader_id
+        self.leader_epoch = leader_epoch
+        self.replica_nodes = [] if replica_nodes is FRESH else replica_nodes
+        self.isr_nodes = [] if isr_nodes is FRESH else isr_nodes
+        self.eligible_leader_replicas = eligible_leader_replicas
+        self.last_known_elr = last_known_elr
+        self.offline_replicas = [] if offline_replicas is FRESH else offline_replicas
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.error_code, self.partition_index, self.leader_id, self.leader_epoch)
@@ -190,12 +224,14 @@ class DescribeTopicPartitionsResponsePartition:
         return cls(error_code, partition_index, leader_id, leader_epoch, replica_nodes, isr_nodes, eligible_leader_replicas, last_known_elr, offline_replicas), position
 
 
-@dataclass(slots=True)
-class DescribeTopicPartitionsResponseCursor:
+class DescribeTopicPartitionsResponseCursor(Structure):
     """Part of DescribeTopicPartitionsResponse, version 0."""
 
-    topic_name: str = ""
-    partition_index: int = 0
+    __slots__ = ("topic_name", "partition_index")
+
+    def __init__(self, topic_name: str = "", partition_index: int = 0) -> None:
+        self.topic_name = topic_name
+        self.partition_index = partition_index
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.topic_name)
@@ -214,16 +250,26 @@ class DescribeTopicPartitionsResponseCursor:
         return cls(topic_name, partition_index), position
 
 
-@dataclass(slots=True)
-class DescribeTopicPartitionsResponseTopic:
+class DescribeTopicPartitionsResponseTopic(Structure):
     """Part of DescribeTopicPartitionsResponse, version 0."""
 
-    error_code: int = 0
-    name: str | None = ""
-    topic_id: Uuid = ZERO_UUID
-    is_internal: bool = False
-    partitions: list[DescribeTopicPartitionsResponsePartition] = field(default_factory=list)
-    topic_authorized_operations: int = -2147483648
+    __slots__ = ("error_code", "name", "topic_id", "is_internal", "partitions", "topic_authorized_operations")
+
+    def __init__(
+        self,
+        error_code: int = 0,
+        name: str | None = "",
+        topic_id: Uuid = ZERO_UUID,
+        is_internal: bool = False,
+        partitions: list[DescribeTopicPartitionsResponsePartition] = FRESH,
+        topic_authorized_operations: int = -2147483648,
+    ) -> None:
+        self.error_code = error_code
+        self.name = name
+        self.topic_id = topic_id
+        self.is_internal = is_internal
+        self.partitions = [] if partitions is FRESH else partitions
+        self.topic_authorized_operations = topic_authorized_operations
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.error_code)
@@ -256,8 +302,7 @@ class DescribeTopicPartitionsResponseTopic:
         return cls(error_code, name, topic_id, is_internal, partitions, topic_authorized_operations), position
 
 
-@dataclass(slots=True)
-class DescribeTopicPartitionsResponse:
+class DescribeTopicPartitionsResponse(Structure):
     """DescribeTopicPartitionsResponse, version 0."""
 
     NAME: ClassVar[str] = "DescribeTopicPartitionsResponse"
@@ -266,9 +311,17 @@ class DescribeTopicPartitionsResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    topics: list[DescribeTopicPartitionsResponseTopic] = field(default_factory=list)
-    next_cursor: DescribeTopicPartitionsResponseCursor | None = None
+    __slots__ = ("throttle_time_ms", "topics", "next_cursor")
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        topics: list[DescribeTopicPartitionsResponseTopic] = FRESH,
+        next_cursor: DescribeTopicPartitionsResponseCursor | None = None,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.topics = [] if topics is FRESH else topics
+        self.next_cursor = next_cursor
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

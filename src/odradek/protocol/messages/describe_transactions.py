@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -15,6 +14,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_string, write_compact_string_elements, write_int32_elements
 
 _LAYOUT_0 = Struct(">h")
@@ -22,8 +22,7 @@ _LAYOUT_1 = Struct(">iqqh")
 _LAYOUT_2 = Struct(">i")
 
 
-@dataclass(slots=True)
-class DescribeTransactionsRequest:
+class DescribeTransactionsRequest(Structure):
     """DescribeTransactionsRequest, version 0."""
 
     NAME: ClassVar[str] = "DescribeTransactionsRequest"
@@ -32,7 +31,10 @@ class DescribeTransactionsRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    transactional_ids: list[str] = field(default_factory=list)
+    __slots__ = ("transactional_ids",)
+
+    def __init__(self, transactional_ids: list[str] = FRESH) -> None:
+        self.transactional_ids = [] if transactional_ids is FRESH else transactional_ids
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -60,12 +62,14 @@ class DescribeTransactionsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class TopicData:
+class TopicData(Structure):
     """Part of DescribeTransactionsResponse, version 0."""
 
-    topic: str = ""
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("topic", "partitions")
+
+    def __init__(self, topic: str = "", partitions: list[int] = FRESH) -> None:
+        self.topic = topic
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.topic)
@@ -85,18 +89,39 @@ class TopicData:
         return cls(topic, partitions), position
 
 
-@dataclass(slots=True)
-class TransactionState:
+class TransactionState(Structure):
     """Part of DescribeTransactionsResponse, version 0."""
 
-    error_code: int = 0
-    transactional_id: str = ""
-    transaction_state: str = ""
-    transaction_timeout_ms: int = 0
-    transaction_start_time_ms: int = 0
-    producer_id: int = 0
-    producer_epoch: int = 0
-    topics: list[TopicData] = field(default_factory=list)
+    __slots__ = (
+        "error_code",
+        "transactional_id",
+        "transaction_state",
+        "transaction_timeout_ms",
+        "transaction_start_time_ms",
+        "producer_id",
+        "producer_epoch",
+        "topics",
+    )
+
+    def __init__(
+        self,
+        error_code: int = 0,
+        transactional_id: str = "",
+        transaction_state: str = "",
+        transaction_timeout_ms: int = 0,
+        transaction_start_time_ms: int = 0,
+        producer_id: int = 0,
+        producer_epoch: int = 0,
+        topics: list[TopicData] = FRESH,
+    ) -> None:
+        self.error_code = error_code
+        self.transactional_id = transactional_id
+        self.transaction_state = transaction_state
+        self.transaction_timeout_ms = transaction_timeout_ms
+        self.transaction_start_time_ms = transaction_start_time_ms
+        self.producer_id = producer_id
+        self.producer_epoch = producer_epoch
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.error_code)
@@ -128,8 +153,7 @@ class TransactionState:
         return cls(error_code, transactional_id, transaction_state, transaction_timeout_ms, transaction_start_time_ms, producer_id, producer_epoch, topics), position
 
 
-@dataclass(slots=True)
-class DescribeTransactionsResponse:
+class DescribeTransactionsResponse(Structure):
     """DescribeTransactionsResponse, version 0."""
 
     NAME: ClassVar[str] = "DescribeTransactionsResponse"
@@ -138,8 +162,11 @@ class DescribeTransactionsResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    transaction_states: list[TransactionState] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "transaction_states")
+
+    def __init__(self, throttle_time_ms: int = 0, transaction_states: list[TransactionState] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.transaction_states = [] if transaction_states is FRESH else transaction_states
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

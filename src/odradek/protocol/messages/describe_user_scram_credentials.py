@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -15,6 +14,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_nullable_count, write_compact_nullable_string, write_compact_string
 
 _LAYOUT_0 = Struct(">bi")
@@ -22,11 +22,13 @@ _LAYOUT_1 = Struct(">h")
 _LAYOUT_2 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class UserName:
+class UserName(Structure):
     """Part of DescribeUserScramCredentialsRequest, version 0."""
 
-    name: str = ""
+    __slots__ = ("name",)
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -42,8 +44,7 @@ class UserName:
         return cls(name), position
 
 
-@dataclass(slots=True)
-class DescribeUserScramCredentialsRequest:
+class DescribeUserScramCredentialsRequest(Structure):
     """DescribeUserScramCredentialsRequest, version 0."""
 
     NAME: ClassVar[str] = "DescribeUserScramCredentialsRequest"
@@ -52,7 +53,10 @@ class DescribeUserScramCredentialsRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    users: list[UserName] | None = field(default_factory=list)
+    __slots__ = ("users",)
+
+    def __init__(self, users: list[UserName] | None = FRESH) -> None:
+        self.users = [] if users is FRESH else users
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -88,12 +92,14 @@ class DescribeUserScramCredentialsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class CredentialInfo:
+class CredentialInfo(Structure):
     """Part of DescribeUserScramCredentialsResponse, version 0."""
 
-    mechanism: int = 0
-    iterations: int = 0
+    __slots__ = ("mechanism", "iterations")
+
+    def __init__(self, mechanism: int = 0, iterations: int = 0) -> None:
+        self.mechanism = mechanism
+        self.iterations = iterations
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.mechanism, self.iterations)
@@ -110,14 +116,18 @@ class CredentialInfo:
         return cls(mechanism, iterations), position
 
 
-@dataclass(slots=True)
-class DescribeUserScramCredentialsResult:
+class DescribeUserScramCredentialsResult(Structure):
     """Part of DescribeUserScramCredentialsResponse, version 0."""
 
-    user: str = ""
-    error_code: int = 0
-    error_message: str | None = ""
-    credential_infos: list[CredentialInfo] = field(default_factory=list)
+    __slots__ = ("user", "error_code", "error_message", "credential_infos")
+
+    def __init__(
+        self, user: str = "", error_code: int = 0, error_message: str | None = "", credential_infos: list[CredentialInfo] = FRESH
+    ) -> None:
+        self.user = user
+        self.error_code = error_code
+        self.error_message = error_message
+        self.credential_infos = [] if credential_infos is FRESH else credential_infos
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.user)
@@ -146,8 +156,7 @@ class DescribeUserScramCredentialsResult:
         return cls(user, error_code, error_message, credential_infos), position
 
 
-@dataclass(slots=True)
-class DescribeUserScramCredentialsResponse:
+class DescribeUserScramCredentialsResponse(Structure):
     """DescribeUserScramCredentialsResponse, version 0."""
 
     NAME: ClassVar[str] = "DescribeUserScramCredentialsResponse"
@@ -156,10 +165,19 @@ class DescribeUserScramCredentialsResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    error_message: str | None = ""
-    results: list[DescribeUserScramCredentialsResult] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "results")
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        error_code: int = 0,
+        error_message: str | None = "",
+        results: list[DescribeUserScramCredentialsResult] = FRESH,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.error_message = error_message
+        self.results = [] if results is FRESH else results
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -20,6 +19,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_count,
@@ -37,12 +37,14 @@ _LAYOUT_1 = Struct(">i")
 _LAYOUT_2 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class TopicPartitions:
+class TopicPartitions(Structure):
     """Part of ElectLeadersRequest, versions 0 to 2."""
 
-    topic: str = ""
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("topic", "partitions")
+
+    def __init__(self, topic: str = "", partitions: list[int] = FRESH) -> None:
+        self.topic = topic
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -77,8 +79,7 @@ class TopicPartitions:
         return cls(topic, partitions), position
 
 
-@dataclass(slots=True)
-class ElectLeadersRequest:
+class ElectLeadersRequest(Structure):
     """ElectLeadersRequest, versions 0 to 2."""
 
     NAME: ClassVar[str] = "ElectLeadersRequest"
@@ -87,9 +88,12 @@ class ElectLeadersRequest:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    election_type: int = 0
-    topic_partitions: list[TopicPartitions] | None = field(default_factory=list)
-    timeout_ms: int = 60000
+    __slots__ = ("election_type", "topic_partitions", "timeout_ms")
+
+    def __init__(self, election_type: int = 0, topic_partitions: list[TopicPartitions] | None = FRESH, timeout_ms: int = 60000) -> None:
+        self.election_type = election_type
+        self.topic_partitions = [] if topic_partitions is FRESH else topic_partitions
+        self.timeout_ms = timeout_ms
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:
@@ -148,13 +152,15 @@ class ElectLeadersRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class PartitionResult:
+class PartitionResult(Structure):
     """Part of ElectLeadersResponse, versions 0 to 2."""
 
-    partition_id: int = 0
-    error_code: int = 0
-    error_message: str | None = ""
+    __slots__ = ("partition_id", "error_code", "error_message")
+
+    def __init__(self, partition_id: int = 0, error_code: int = 0, error_message: str | None = "") -> None:
+        self.partition_id = partition_id
+        self.error_code = error_code
+        self.error_message = error_message
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.partition_id, self.error_code)
@@ -182,12 +188,14 @@ class PartitionResult:
         return cls(partition_id, error_code, error_message), position
 
 
-@dataclass(slots=True)
-class ReplicaElectionResult:
+class ReplicaElectionResult(Structure):
     """Part of ElectLeadersResponse, versions 0 to 2."""
 
-    topic: str = ""
-    partition_result: list[PartitionResult] = field(default_factory=list)
+    __slots__ = ("topic", "partition_result")
+
+    def __init__(self, topic: str = "", partition_result: list[PartitionResult] = FRESH) -> None:
+        self.topic = topic
+        self.partition_result = [] if partition_result is FRESH else partition_result
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -227,8 +235,7 @@ class ReplicaElectionResult:
         return cls(topic, partition_result), position
 
 
-@dataclass(slots=True)
-class ElectLeadersResponse:
+class ElectLeadersResponse(Structure):
     """ElectLeadersResponse, versions 0 to 2."""
 
     NAME: ClassVar[str] = "ElectLeadersResponse"
@@ -237,9 +244,14 @@ class ElectLeadersResponse:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    replica_election_results: list[ReplicaElectionResult] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "replica_election_results")
+
+    def __init__(
+        self, throttle_time_ms: int = 0, error_code: int = 0, replica_election_results: list[ReplicaElectionResult] = FRESH
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.replica_election_results = [] if replica_election_results is FRESH else replica_election_results
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:

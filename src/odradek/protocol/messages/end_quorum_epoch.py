@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -29,6 +28,7 @@ from odradek.wire.refusals import (
     unknown_version,
     unsupported_field,
 )
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.varint import read_unsigned_varint
 from odradek.wire.writing import (
     write_compact_count,
@@ -49,12 +49,14 @@ _LAYOUT_4 = Struct(">i")
 _LAYOUT_5 = Struct(">h")
 
 
-@dataclass(slots=True)
-class ReplicaInfo:
+class ReplicaInfo(Structure):
     """Part of EndQuorumEpochRequest, version 1."""
 
-    candidate_id: int = 0
-    candidate_directory_id: Uuid = ZERO_UUID
+    __slots__ = ("candidate_id", "candidate_directory_id")
+
+    def __init__(self, candidate_id: int = 0, candidate_directory_id: Uuid = ZERO_UUID) -> None:
+        self.candidate_id = candidate_id
+        self.candidate_directory_id = candidate_directory_id
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.candidate_id, self.candidate_directory_id)
@@ -71,13 +73,15 @@ class ReplicaInfo:
         return cls(candidate_id, candidate_directory_id), position
 
 
-@dataclass(slots=True)
-class LeaderEndpoint:
+class LeaderEndpoint(Structure):
     """Part of EndQuorumEpochRequest, version 1."""
 
-    name: str = ""
-    host: str = ""
-    port: int = 0
+    __slots__ = ("name", "host", "port")
+
+    def __init__(self, name: str = "", host: str = "", port: int = 0) -> None:
+        self.name = name
+        self.host = host
+        self.port = port
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -98,15 +102,24 @@ class LeaderEndpoint:
         return cls(name, host, port), position
 
 
-@dataclass(slots=True)
-class EndQuorumEpochRequestPartitionData:
+class EndQuorumEpochRequestPartitionData(Structure):
     """Part of EndQuorumEpochRequest, versions 0 to 1."""
 
-    partition_index: int = 0
-    leader_id: int = 0
-    leader_epoch: int = 0
-    preferred_successors: list[int] = field(default_factory=list)
-    preferred_candidates: list[ReplicaInfo] = field(default_factory=list)
+    __slots__ = ("partition_index", "leader_id", "leader_epoch", "preferred_successors", "preferred_candidates")
+
+    def __init__(
+        self,
+        partition_index: int = 0,
+        leader_id: int = 0,
+        leader_epoch: int = 0,
+        preferred_successors: list[int] = FRESH,
+        preferred_candidates: list[ReplicaInfo] = FRESH,
+    ) -> None:
+        self.partition_index = partition_index
+        self.leader_id = leader_id
+        self.leader_epoch = leader_epoch
+        self.preferred_successors = [] if preferred_successors is FRESH else preferred_successors
+        self.preferred_candidates = [] if preferred_candidates is FRESH else preferred_candidates
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.partition_index, self.leader_id, self.leader_epoch)
@@ -145,12 +158,14 @@ class EndQuorumEpochRequestPartitionData:
         return cls(partition_index, leader_id, leader_epoch, preferred_successors, preferred_candidates), position
 
 
-@dataclass(slots=True)
-class EndQuorumEpochRequestTopicData:
+class EndQuorumEpochRequestTopicData(Structure):
     """Part of EndQuorumEpochRequest, versions 0 to 1."""
 
-    topic_name: str = ""
-    partitions: list[EndQuorumEpochRequestPartitionData] = field(default_factory=list)
+    __slots__ = ("topic_name", "partitions")
+
+    def __init__(self, topic_name: str = "", partitions: list[EndQuorumEpochRequestPartitionData] = FRESH) -> None:
+        self.topic_name = topic_name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 1:
@@ -190,8 +205,7 @@ class EndQuorumEpochRequestTopicData:
         return cls(topic_name, partitions), position
 
 
-@dataclass(slots=True)
-class EndQuorumEpochRequest:
+class EndQuorumEpochRequest(Structure):
     """EndQuorumEpochRequest, versions 0 to 1."""
 
     NAME: ClassVar[str] = "EndQuorumEpochRequest"
@@ -200,9 +214,17 @@ class EndQuorumEpochRequest:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 1
 
-    cluster_id: str | None = None
-    topics: list[EndQuorumEpochRequestTopicData] = field(default_factory=list)
-    leader_endpoints: list[LeaderEndpoint] = field(default_factory=list)
+    __slots__ = ("cluster_id", "topics", "leader_endpoints")
+
+    def __init__(
+        self,
+        cluster_id: str | None = None,
+        topics: list[EndQuorumEpochRequestTopicData] = FRESH,
+        leader_endpoints: list[LeaderEndpoint] = FRESH,
+    ) -> None:
+        self.cluster_id = cluster_id
+        self.topics = [] if topics is FRESH else topics
+        self.leader_endpoints = [] if leader_endpoints is FRESH else leader_endpoints
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:
@@ -265,14 +287,16 @@ class EndQuorumEpochRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class EndQuorumEpochResponsePartitionData:
+class EndQuorumEpochResponsePartitionData(Structure):
     """Part of EndQuorumEpochResponse, versions 0 to 1."""
 
-    partition_index: int = 0
-    error_code: int = 0
-    leader_id: int = 0
-    leader_epoch: int = 0
+    __slots__ = ("partition_index", "error_code", "leader_id", "leader_epoch")
+
+    def __init__(self, partition_index: int = 0, error_code: int = 0, leader_id: int = 0, leader_epoch: int = 0) -> None:
+        self.partition_index = partition_index
+        self.error_code = error_code
+        self.leader_id = leader_id
+        self.leader_epoch = leader_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_3.pack(self.partition_index, self.error_code, self.leader_id, self.leader_epoch)
@@ -291,13 +315,15 @@ class EndQuorumEpochResponsePartitionData:
         return cls(partition_index, error_code, leader_id, leader_epoch), position
 
 
-@dataclass(slots=True)
-class NodeEndpoint:
+class NodeEndpoint(Structure):
     """Part of EndQuorumEpochResponse, version 1."""
 
-    node_id: int = 0
-    host: str = ""
-    port: int = 0
+    __slots__ = ("node_id", "host", "port")
+
+    def __init__(self, node_id: int = 0, host: str = "", port: int = 0) -> None:
+        self.node_id = node_id
+        self.host = host
+        self.port = port
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_4.pack(self.node_id)
@@ -319,12 +345,14 @@ class NodeEndpoint:
         return cls(node_id, host, port), position
 
 
-@dataclass(slots=True)
-class EndQuorumEpochResponseTopicData:
+class EndQuorumEpochResponseTopicData(Structure):
     """Part of EndQuorumEpochResponse, versions 0 to 1."""
 
-    topic_name: str = ""
-    partitions: list[EndQuorumEpochResponsePartitionData] = field(default_factory=list)
+    __slots__ = ("topic_name", "partitions")
+
+    def __init__(self, topic_name: str = "", partitions: list[EndQuorumEpochResponsePartitionData] = FRESH) -> None:
+        self.topic_name = topic_name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 1:
@@ -364,8 +392,7 @@ class EndQuorumEpochResponseTopicData:
         return cls(topic_name, partitions), position
 
 
-@dataclass(slots=True)
-class EndQuorumEpochResponse:
+class EndQuorumEpochResponse(Structure):
     """EndQuorumEpochResponse, versions 0 to 1."""
 
     NAME: ClassVar[str] = "EndQuorumEpochResponse"
@@ -374,9 +401,14 @@ class EndQuorumEpochResponse:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 1
 
-    error_code: int = 0
-    topics: list[EndQuorumEpochResponseTopicData] = field(default_factory=list)
-    node_endpoints: list[NodeEndpoint] = field(default_factory=list)
+    __slots__ = ("error_code", "topics", "node_endpoints")
+
+    def __init__(
+        self, error_code: int = 0, topics: list[EndQuorumEpochResponseTopicData] = FRESH, node_endpoints: list[NodeEndpoint] = FRESH
+    ) -> None:
+        self.error_code = error_code
+        self.topics = [] if topics is FRESH else topics
+        self.node_endpoints = [] if node_endpoints is FRESH else node_endpoints
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:

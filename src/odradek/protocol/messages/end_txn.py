@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_compact_string, read_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import Structure
 from odradek.wire.writing import write_compact_string, write_string
 
 _LAYOUT_0 = Struct(">qh?")
@@ -16,8 +16,7 @@ _LAYOUT_1 = Struct(">ihqh")
 _LAYOUT_2 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class EndTxnRequest:
+class EndTxnRequest(Structure):
     """EndTxnRequest, versions 0 to 5."""
 
     NAME: ClassVar[str] = "EndTxnRequest"
@@ -26,10 +25,13 @@ class EndTxnRequest:
     VERSION_MAX: ClassVar[int] = 5
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 3
 
-    transactional_id: str = ""
-    producer_id: int = 0
-    producer_epoch: int = 0
-    committed: bool = False
+    __slots__ = ("transactional_id", "producer_id", "producer_epoch", "committed")
+
+    def __init__(self, transactional_id: str = "", producer_id: int = 0, producer_epoch: int = 0, committed: bool = False) -> None:
+        self.transactional_id = transactional_id
+        self.producer_id = producer_id
+        self.producer_epoch = producer_epoch
+        self.committed = committed
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 5:
@@ -66,8 +68,7 @@ class EndTxnRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class EndTxnResponse:
+class EndTxnResponse(Structure):
     """EndTxnResponse, versions 0 to 5."""
 
     NAME: ClassVar[str] = "EndTxnResponse"
@@ -76,10 +77,13 @@ class EndTxnResponse:
     VERSION_MAX: ClassVar[int] = 5
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 3
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    producer_id: int = -1
-    producer_epoch: int = -1
+    __slots__ = ("throttle_time_ms", "error_code", "producer_id", "producer_epoch")
+
+    def __init__(self, throttle_time_ms: int = 0, error_code: int = 0, producer_id: int = -1, producer_epoch: int = -1) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.producer_id = producer_id
+        self.producer_epoch = producer_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 5:

@@ -3,19 +3,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_compact_bytes, read_compact_nullable_bytes, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import Structure
 from odradek.wire.writing import write_compact_bytes, write_compact_nullable_bytes
 
 _LAYOUT_0 = Struct(">h")
 
 
-@dataclass(slots=True)
-class EnvelopeRequest:
+class EnvelopeRequest(Structure):
     """EnvelopeRequest, version 0."""
 
     NAME: ClassVar[str] = "EnvelopeRequest"
@@ -24,9 +23,12 @@ class EnvelopeRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    request_data: bytes = b""
-    request_principal: bytes | None = b""
-    client_host_address: bytes = b""
+    __slots__ = ("request_data", "request_principal", "client_host_address")
+
+    def __init__(self, request_data: bytes = b"", request_principal: bytes | None = b"", client_host_address: bytes = b"") -> None:
+        self.request_data = request_data
+        self.request_principal = request_principal
+        self.client_host_address = client_host_address
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -56,8 +58,7 @@ class EnvelopeRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class EnvelopeResponse:
+class EnvelopeResponse(Structure):
     """EnvelopeResponse, version 0."""
 
     NAME: ClassVar[str] = "EnvelopeResponse"
@@ -66,8 +67,11 @@ class EnvelopeResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    response_data: bytes | None = None
-    error_code: int = 0
+    __slots__ = ("response_data", "error_code")
+
+    def __init__(self, response_data: bytes | None = None, error_code: int = 0) -> None:
+        self.response_data = response_data
+        self.error_code = error_code
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

@@ -3,20 +3,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_bytes, read_compact_bytes, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import Structure
 from odradek.wire.writing import write_bytes, write_compact_bytes
 
 _LAYOUT_0 = Struct(">q")
 _LAYOUT_1 = Struct(">hqi")
 
 
-@dataclass(slots=True)
-class ExpireDelegationTokenRequest:
+class ExpireDelegationTokenRequest(Structure):
     """ExpireDelegationTokenRequest, versions 1 to 2."""
 
     NAME: ClassVar[str] = "ExpireDelegationTokenRequest"
@@ -25,8 +24,11 @@ class ExpireDelegationTokenRequest:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    hmac: bytes = b""
-    expiry_time_period_ms: int = 0
+    __slots__ = ("hmac", "expiry_time_period_ms")
+
+    def __init__(self, hmac: bytes = b"", expiry_time_period_ms: int = 0) -> None:
+        self.hmac = hmac
+        self.expiry_time_period_ms = expiry_time_period_ms
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 2:
@@ -63,8 +65,7 @@ class ExpireDelegationTokenRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ExpireDelegationTokenResponse:
+class ExpireDelegationTokenResponse(Structure):
     """ExpireDelegationTokenResponse, versions 1 to 2."""
 
     NAME: ClassVar[str] = "ExpireDelegationTokenResponse"
@@ -73,9 +74,12 @@ class ExpireDelegationTokenResponse:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    error_code: int = 0
-    expiry_timestamp_ms: int = 0
-    throttle_time_ms: int = 0
+    __slots__ = ("error_code", "expiry_timestamp_ms", "throttle_time_ms")
+
+    def __init__(self, error_code: int = 0, expiry_timestamp_ms: int = 0, throttle_time_ms: int = 0) -> None:
+        self.error_code = error_code
+        self.expiry_timestamp_ms = expiry_timestamp_ms
+        self.throttle_time_ms = throttle_time_ms
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 2:

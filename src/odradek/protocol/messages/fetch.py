@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -32,6 +31,7 @@ from odradek.wire.refusals import (
     unknown_version,
     unsupported_field,
 )
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.varint import read_unsigned_varint
 from odradek.wire.writing import (
     write_compact_count,
@@ -66,12 +66,14 @@ _LAYOUT_15 = Struct(">ihqq")
 _LAYOUT_16 = Struct(">ihi")
 
 
-@dataclass(slots=True)
-class ReplicaState:
+class ReplicaState(Structure):
     """Part of FetchRequest, versions 15 to 18."""
 
-    replica_id: int = -1
-    replica_epoch: int = -1
+    __slots__ = ("replica_id", "replica_epoch")
+
+    def __init__(self, replica_id: int = -1, replica_epoch: int = -1) -> None:
+        self.replica_id = replica_id
+        self.replica_epoch = replica_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.replica_id, self.replica_epoch)
@@ -88,18 +90,39 @@ class ReplicaState:
         return cls(replica_id, replica_epoch), position
 
 
-@dataclass(slots=True)
-class FetchPartition:
+class FetchPartition(Structure):
     """Part of FetchRequest, versions 4 to 18."""
 
-    partition: int = 0
-    current_leader_epoch: int = -1
-    fetch_offset: int = 0
-    last_fetched_epoch: int = -1
-    log_start_offset: int = -1
-    partition_max_bytes: int = 0
-    replica_directory_id: Uuid = ZERO_UUID
-    high_watermark: int = 9223372036854775807
+    __slots__ = (
+        "partition",
+        "current_leader_epoch",
+        "fetch_offset",
+        "last_fetched_epoch",
+        "log_start_offset",
+        "partition_max_bytes",
+        "replica_directory_id",
+        "high_watermark",
+    )
+
+    def __init__(
+        self,
+        partition: int = 0,
+        current_leader_epoch: int = -1,
+        fetch_offset: int = 0,
+        last_fetched_epoch: int = -1,
+        log_start_offset: int = -1,
+        partition_max_bytes: int = 0,
+        replica_directory_id: Uuid = ZERO_UUID,
+        high_watermark: int = 9223372036854775807,
+    ) -> None:
+        self.partition = partition
+        self.current_leader_epoch = current_leader_epoch
+        self.fetch_offset = fetch_offset
+        self.last_fetched_epoch = last_fetched_epoch
+        self.log_start_offset = log_start_offset
+        self.partition_max_bytes = partition_max_bytes
+        self.replica_directory_id = replica_directory_id
+        self.high_watermark = high_watermark
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 12:
@@ -199,13 +222,15 @@ class FetchPartition:
         return cls(partition, current_leader_epoch, fetch_offset, last_fetched_epoch, log_start_offset, partition_max_bytes, replica_directory_id, high_watermark), position
 
 
-@dataclass(slots=True)
-class ForgottenTopic:
+class ForgottenTopic(Structure):
     """Part of FetchRequest, versions 7 to 18."""
 
-    topic: str = ""
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("topic", "topic_id", "partitions")
+
+    def __init__(self, topic: str = "", topic_id: Uuid = ZERO_UUID, partitions: list[int] = FRESH) -> None:
+        self.topic = topic
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 13:
@@ -251,13 +276,15 @@ class ForgottenTopic:
         return cls(topic, topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class FetchTopic:
+class FetchTopic(Structure):
     """Part of FetchRequest, versions 4 to 18."""
 
-    topic: str = ""
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[FetchPartition] = field(default_factory=list)
+    __slots__ = ("topic", "topic_id", "partitions")
+
+    def __init__(self, topic: str = "", topic_id: Uuid = ZERO_UUID, partitions: list[FetchPartition] = FRESH) -> None:
+        self.topic = topic
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 13:
@@ -308,8 +335,7 @@ class FetchTopic:
         return cls(topic, topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class FetchRequest:
+class FetchRequest(Structure):
     """FetchRequest, versions 4 to 18."""
 
     NAME: ClassVar[str] = "FetchRequest"
@@ -318,18 +344,48 @@ class FetchRequest:
     VERSION_MAX: ClassVar[int] = 18
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 12
 
-    cluster_id: str | None = None
-    replica_id: int = -1
-    replica_state: ReplicaState = field(default_factory=ReplicaState)
-    max_wait_ms: int = 0
-    min_bytes: int = 0
-    max_bytes: int = 2147483647
-    isolation_level: int = 0
-    session_id: int = 0
-    session_epoch: int = -1
-    topics: list[FetchTopic] = field(default_factory=list)
-    forgotten_topics_data: list[ForgottenTopic] = field(default_factory=list)
-    rack_id: str = ""
+    __slots__ = (
+        "cluster_id",
+        "replica_id",
+        "replica_state",
+        "max_wait_ms",
+        "min_bytes",
+        "max_bytes",
+        "isolation_level",
+        "session_id",
+        "session_epoch",
+        "topics",
+        "forgotten_topics_data",
+        "rack_id",
+    )
+
+    def __init__(
+        self,
+        cluster_id: str | None = None,
+        replica_id: int = -1,
+        replica_state: ReplicaState = FRESH,
+        max_wait_ms: int = 0,
+        min_bytes: int = 0,
+        max_bytes: int = 2147483647,
+        isolation_level: int = 0,
+        session_id: int = 0,
+        session_epoch: int = -1,
+        topics: list[FetchTopic] = FRESH,
+        forgotten_topics_data: list[ForgottenTopic] = FRESH,
+        rack_id: str = "",
+    ) -> None:
+        self.cluster_id = cluster_id
+        self.replica_id = replica_id
+        self.replica_state = ReplicaState() if replica_state is FRESH else replica_state
+        self.max_wait_ms = max_wait_ms
+        self.min_bytes = min_bytes
+        self.max_bytes = max_bytes
+        self.isolation_level = isolation_level
+        self.session_id = session_id
+        self.session_epoch = session_epoch
+        self.topics = [] if topics is FRESH else topics
+        self.forgotten_topics_data = [] if forgotten_topics_data is FRESH else forgotten_topics_data
+        self.rack_id = rack_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 4 or version > 18:
@@ -469,12 +525,14 @@ class FetchRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class EpochEndOffset:
+class EpochEndOffset(Structure):
     """Part of FetchResponse, versions 12 to 18."""
 
-    epoch: int = -1
-    end_offset: int = -1
+    __slots__ = ("epoch", "end_offset")
+
+    def __init__(self, epoch: int = -1, end_offset: int = -1) -> None:
+        self.epoch = epoch
+        self.end_offset = end_offset
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.epoch, self.end_offset)
@@ -491,12 +549,14 @@ class EpochEndOffset:
         return cls(epoch, end_offset), position
 
 
-@dataclass(slots=True)
-class LeaderIdAndEpoch:
+class LeaderIdAndEpoch(Structure):
     """Part of FetchResponse, versions 12 to 18."""
 
-    leader_id: int = -1
-    leader_epoch: int = -1
+    __slots__ = ("leader_id", "leader_epoch")
+
+    def __init__(self, leader_id: int = -1, leader_epoch: int = -1) -> None:
+        self.leader_id = leader_id
+        self.leader_epoch = leader_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_10.pack(self.leader_id, self.leader_epoch)
@@ -513,12 +573,14 @@ class LeaderIdAndEpoch:
         return cls(leader_id, leader_epoch), position
 
 
-@dataclass(slots=True)
-class SnapshotId:
+class SnapshotId(Structure):
     """Part of FetchResponse, versions 12 to 18."""
 
-    end_offset: int = -1
-    epoch: int = -1
+    __slots__ = ("end_offset", "epoch")
+
+    def __init__(self, end_offset: int = -1, epoch: int = -1) -> None:
+        self.end_offset = end_offset
+        self.epoch = epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_11.pack(self.end_offset, self.epoch)
@@ -535,12 +597,14 @@ class SnapshotId:
         return cls(end_offset, epoch), position
 
 
-@dataclass(slots=True)
-class AbortedTransaction:
+class AbortedTransaction(Structure):
     """Part of FetchResponse, versions 4 to 18."""
 
-    producer_id: int = 0
-    first_offset: int = 0
+    __slots__ = ("producer_id", "first_offset")
+
+    def __init__(self, producer_id: int = 0, first_offset: int = 0) -> None:
+        self.producer_id = producer_id
+        self.first_offset = first_offset
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_12.pack(self.producer_id, self.first_offset)
@@ -559,14 +623,16 @@ class AbortedTransaction:
         return cls(producer_id, first_offset), position
 
 
-@dataclass(slots=True)
-class NodeEndpoint:
+class NodeEndpoint(Structure):
     """Part of FetchResponse, versions 16 to 18."""
 
-    node_id: int = 0
-    host: str = ""
-    port: int = 0
-    rack: str | None = None
+    __slots__ = ("node_id", "host", "port", "rack")
+
+    def __init__(self, node_id: int = 0, host: str = "", port: int = 0, rack: str | None = None) -> None:
+        self.node_id = node_id
+        self.host = host
+        self.port = port
+        self.rack = rack
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_13.pack(self.node_id)
@@ -590,21 +656,48 @@ class NodeEndpoint:
         return cls(node_id, host, port, rack), position
 
 
-@dataclass(slots=True)
-class PartitionData:
+class PartitionData(Structure):
     """Part of FetchResponse, versions 4 to 18."""
 
-    partition_index: int = 0
-    error_code: int = 0
-    high_watermark: int = 0
-    last_stable_offset: int = -1
-    log_start_offset: int = -1
-    diverging_epoch: EpochEndOffset = field(default_factory=EpochEndOffset)
-    current_leader: LeaderIdAndEpoch = field(default_factory=LeaderIdAndEpoch)
-    snapshot_id: SnapshotId = field(default_factory=SnapshotId)
-    aborted_transactions: list[AbortedTransaction] | None = field(default_factory=list)
-    preferred_read_replica: int = -1
-    records: bytes | None = None
+    __slots__ = (
+        "partition_index",
+        "error_code",
+        "high_watermark",
+        "last_stable_offset",
+        "log_start_offset",
+        "diverging_epoch",
+        "current_leader",
+        "snapshot_id",
+        "aborted_transactions",
+        "preferred_read_replica",
+        "records",
+    )
+
+    def __init__(
+        self,
+        partition_index: int = 0,
+        error_code: int = 0,
+        high_watermark: int = 0,
+        last_stable_offset: int = -1,
+        log_start_offset: int = -1,
+        diverging_epoch: EpochEndOffset = FRESH,
+        current_leader: LeaderIdAndEpoch = FRESH,
+        snapshot_id: SnapshotId = FRESH,
+        aborted_transactions: list[AbortedTransaction] | None = FRESH,
+        preferred_read_replica: int = -1,
+        records: bytes | None = None,
+    ) -> None:
+        self.partition_index = partition_index
+        self.error_code = error_code
+        self.high_watermark = high_watermark
+        self.last_stable_offset = last_stable_offset
+        self.log_start_offset = log_start_offset
+        self.diverging_epoch = EpochEndOffset() if diverging_epoch is FRESH else diverging_epoch
+        self.current_leader = LeaderIdAndEpoch() if current_leader is FRESH else current_leader
+        self.snapshot_id = SnapshotId() if snapshot_id is FRESH else snapshot_id
+        self.aborted_transactions = [] if aborted_transactions is FRESH else aborted_transactions
+        self.preferred_read_replica = preferred_read_replica
+        self.records = records
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 5:
@@ -707,13 +800,15 @@ class PartitionData:
         return cls(partition_index, error_code, high_watermark, last_stable_offset, log_start_offset, diverging_epoch, current_leader, snapshot_id, aborted_transactions, preferred_read_replica, records), position
 
 
-@dataclass(slots=True)
-class FetchableTopicResponse:
+class FetchableTopicResponse(Structure):
     """Part of FetchResponse, versions 4 to 18."""
 
-    topic: str = ""
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[PartitionData] = field(default_factory=list)
+    __slots__ = ("topic", "topic_id", "partitions")
+
+    def __init__(self, topic: str = "", topic_id: Uuid = ZERO_UUID, partitions: list[PartitionData] = FRESH) -> None:
+        self.topic = topic
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 13:
@@ -764,8 +859,7 @@ class FetchableTopicResponse:
         return cls(topic, topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class FetchResponse:
+class FetchResponse(Structure):
     """FetchResponse, versions 4 to 18."""
 
     NAME: ClassVar[str] = "FetchResponse"
@@ -774,11 +868,21 @@ class FetchResponse:
     VERSION_MAX: ClassVar[int] = 18
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 12
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    session_id: int = 0
-    responses: list[FetchableTopicResponse] = field(default_factory=list)
-    node_endpoints: list[NodeEndpoint] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "session_id", "responses", "node_endpoints")
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        error_code: int = 0,
+        session_id: int = 0,
+        responses: list[FetchableTopicResponse] = FRESH,
+        node_endpoints: list[NodeEndpoint] = FRESH,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.session_id = session_id
+        self.responses = [] if responses is FRESH else responses
+        self.node_endpoints = [] if node_endpoints is FRESH else node_endpoints
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 4 or version > 18:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -26,6 +25,7 @@ from odradek.wire.refusals import (
     unknown_version,
     unsupported_field,
 )
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.varint import read_unsigned_varint
 from odradek.wire.writing import write_compact_bytes, write_compact_count, write_compact_string, write_tagged_field
 
@@ -39,12 +39,14 @@ _LAYOUT_6 = Struct(">ih")
 _LAYOUT_7 = Struct(">qq")
 
 
-@dataclass(slots=True)
-class FetchSnapshotRequestSnapshotId:
+class FetchSnapshotRequestSnapshotId(Structure):
     """Part of FetchSnapshotRequest, versions 0 to 1."""
 
-    end_offset: int = 0
-    epoch: int = 0
+    __slots__ = ("end_offset", "epoch")
+
+    def __init__(self, end_offset: int = 0, epoch: int = 0) -> None:
+        self.end_offset = end_offset
+        self.epoch = epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.end_offset, self.epoch)
@@ -61,15 +63,24 @@ class FetchSnapshotRequestSnapshotId:
         return cls(end_offset, epoch), position
 
 
-@dataclass(slots=True)
-class FetchSnapshotRequestPartitionSnapshot:
+class FetchSnapshotRequestPartitionSnapshot(Structure):
     """Part of FetchSnapshotRequest, versions 0 to 1."""
 
-    partition: int = 0
-    current_leader_epoch: int = 0
-    snapshot_id: FetchSnapshotRequestSnapshotId = field(default_factory=FetchSnapshotRequestSnapshotId)
-    position: int = 0
-    replica_directory_id: Uuid = ZERO_UUID
+    __slots__ = ("partition", "current_leader_epoch", "snapshot_id", "position", "replica_directory_id")
+
+    def __init__(
+        self,
+        partition: int = 0,
+        current_leader_epoch: int = 0,
+        snapshot_id: FetchSnapshotRequestSnapshotId = FRESH,
+        position: int = 0,
+        replica_directory_id: Uuid = ZERO_UUID,
+    ) -> None:
+        self.partition = partition
+        self.current_leader_epoch = current_leader_epoch
+        self.snapshot_id = FetchSnapshotRequestSnapshotId() if snapshot_id is FRESH else snapshot_id
+        self.position = position
+        self.replica_directory_id = replica_directory_id
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.partition, self.current_leader_epoch)
@@ -115,12 +126,14 @@ class FetchSnapshotRequestPartitionSnapshot:
         return cls(partition, current_leader_epoch, snapshot_id, position_, replica_directory_id), position
 
 
-@dataclass(slots=True)
-class FetchSnapshotRequestTopicSnapshot:
+class FetchSnapshotRequestTopicSnapshot(Structure):
     """Part of FetchSnapshotRequest, versions 0 to 1."""
 
-    name: str = ""
-    partitions: list[FetchSnapshotRequestPartitionSnapshot] = field(default_factory=list)
+    __slots__ = ("name", "partitions")
+
+    def __init__(self, name: str = "", partitions: list[FetchSnapshotRequestPartitionSnapshot] = FRESH) -> None:
+        self.name = name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -144,8 +157,7 @@ class FetchSnapshotRequestTopicSnapshot:
         return cls(name, partitions), position
 
 
-@dataclass(slots=True)
-class FetchSnapshotRequest:
+class FetchSnapshotRequest(Structure):
     """FetchSnapshotRequest, versions 0 to 1."""
 
     NAME: ClassVar[str] = "FetchSnapshotRequest"
@@ -154,10 +166,19 @@ class FetchSnapshotRequest:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    cluster_id: str | None = None
-    replica_id: int = -1
-    max_bytes: int = 2147483647
-    topics: list[FetchSnapshotRequestTopicSnapshot] = field(default_factory=list)
+    __slots__ = ("cluster_id", "replica_id", "max_bytes", "topics")
+
+    def __init__(
+        self,
+        cluster_id: str | None = None,
+        replica_id: int = -1,
+        max_bytes: int = 2147483647,
+        topics: list[FetchSnapshotRequestTopicSnapshot] = FRESH,
+    ) -> None:
+        self.cluster_id = cluster_id
+        self.replica_id = replica_id
+        self.max_bytes = max_bytes
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:
@@ -206,12 +227,14 @@ class FetchSnapshotRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class FetchSnapshotResponseSnapshotId:
+class FetchSnapshotResponseSnapshotId(Structure):
     """Part of FetchSnapshotResponse, versions 0 to 1."""
 
-    end_offset: int = 0
-    epoch: int = 0
+    __slots__ = ("end_offset", "epoch")
+
+    def __init__(self, end_offset: int = 0, epoch: int = 0) -> None:
+        self.end_offset = end_offset
+        self.epoch = epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.end_offset, self.epoch)
@@ -228,12 +251,14 @@ class FetchSnapshotResponseSnapshotId:
         return cls(end_offset, epoch), position
 
 
-@dataclass(slots=True)
-class LeaderIdAndEpoch:
+class LeaderIdAndEpoch(Structure):
     """Part of FetchSnapshotResponse, versions 0 to 1."""
 
-    leader_id: int = 0
-    leader_epoch: int = 0
+    __slots__ = ("leader_id", "leader_epoch")
+
+    def __init__(self, leader_id: int = 0, leader_epoch: int = 0) -> None:
+        self.leader_id = leader_id
+        self.leader_epoch = leader_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.leader_id, self.leader_epoch)
@@ -250,13 +275,15 @@ class LeaderIdAndEpoch:
         return cls(leader_id, leader_epoch), position
 
 
-@dataclass(slots=True)
-class NodeEndpoint:
+class NodeEndpoint(Structure):
     """Part of FetchSnapshotResponse, version 1."""
 
-    node_id: int = 0
-    host: str = ""
-    port: int = 0
+    __slots__ = ("node_id", "host", "port")
+
+    def __init__(self, node_id: int = 0, host: str = "", port: int = 0) -> None:
+        self.node_id = node_id
+        self.host = host
+        self.port = port
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_4.pack(self.node_id)
@@ -278,17 +305,28 @@ class NodeEndpoint:
         return cls(node_id, host, port), position
 
 
-@dataclass(slots=True)
-class FetchSnapshotResponsePartitionSnapshot:
+class FetchSnapshotResponsePartitionSnapshot(Structure):
     """Part of FetchSnapshotResponse, versions 0 to 1."""
 
-    index: int = 0
-    error_code: int = 0
-    snapshot_id: FetchSnapshotResponseSnapshotId = field(default_factory=FetchSnapshotResponseSnapshotId)
-    current_leader: LeaderIdAndEpoch = field(default_factory=LeaderIdAndEpoch)
-    size: int = 0
-    position: int = 0
-    unaligned_records: bytes = b""
+    __slots__ = ("index", "error_code", "snapshot_id", "current_leader", "size", "position", "unaligned_records")
+
+    def __init__(
+        self,
+        index: int = 0,
+        error_code: int = 0,
+        snapshot_id: FetchSnapshotResponseSnapshotId = FRESH,
+        current_leader: LeaderIdAndEpoch = FRESH,
+        size: int = 0,
+        position: int = 0,
+        unaligned_records: bytes = b"",
+    ) -> None:
+        self.index = index
+        self.error_code = error_code
+        self.snapshot_id = FetchSnapshotResponseSnapshotId() if snapshot_id is FRESH else snapshot_id
+        self.current_leader = LeaderIdAndEpoch() if current_leader is FRESH else current_leader
+        self.size = size
+        self.position = position
+        self.unaligned_records = unaligned_records
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_6.pack(self.index, self.error_code)
@@ -326,12 +364,14 @@ class FetchSnapshotResponsePartitionSnapshot:
         return cls(index, error_code, snapshot_id, current_leader, size, position_, unaligned_records), position
 
 
-@dataclass(slots=True)
-class FetchSnapshotResponseTopicSnapshot:
+class FetchSnapshotResponseTopicSnapshot(Structure):
     """Part of FetchSnapshotResponse, versions 0 to 1."""
 
-    name: str = ""
-    partitions: list[FetchSnapshotResponsePartitionSnapshot] = field(default_factory=list)
+    __slots__ = ("name", "partitions")
+
+    def __init__(self, name: str = "", partitions: list[FetchSnapshotResponsePartitionSnapshot] = FRESH) -> None:
+        self.name = name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -355,8 +395,7 @@ class FetchSnapshotResponseTopicSnapshot:
         return cls(name, partitions), position
 
 
-@dataclass(slots=True)
-class FetchSnapshotResponse:
+class FetchSnapshotResponse(Structure):
     """FetchSnapshotResponse, versions 0 to 1."""
 
     NAME: ClassVar[str] = "FetchSnapshotResponse"
@@ -365,10 +404,19 @@ class FetchSnapshotResponse:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    topics: list[FetchSnapshotResponseTopicSnapshot] = field(default_factory=list)
-    node_endpoints: list[NodeEndpoint] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "topics", "node_endpoints")
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        error_code: int = 0,
+        topics: list[FetchSnapshotResponseTopicSnapshot] = FRESH,
+        node_endpoints: list[NodeEndpoint] = FRESH,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.topics = [] if topics is FRESH else topics
+        self.node_endpoints = [] if node_endpoints is FRESH else node_endpoints
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:

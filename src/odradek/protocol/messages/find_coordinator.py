@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -17,6 +16,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_string,
@@ -32,8 +32,7 @@ _LAYOUT_2 = Struct(">ih")
 _LAYOUT_3 = Struct(">h")
 
 
-@dataclass(slots=True)
-class FindCoordinatorRequest:
+class FindCoordinatorRequest(Structure):
     """FindCoordinatorRequest, versions 0 to 6."""
 
     NAME: ClassVar[str] = "FindCoordinatorRequest"
@@ -42,9 +41,12 @@ class FindCoordinatorRequest:
     VERSION_MAX: ClassVar[int] = 6
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 3
 
-    key: str = ""
-    key_type: int = 0
-    coordinator_keys: list[str] = field(default_factory=list)
+    __slots__ = ("key", "key_type", "coordinator_keys")
+
+    def __init__(self, key: str = "", key_type: int = 0, coordinator_keys: list[str] = FRESH) -> None:
+        self.key = key
+        self.key_type = key_type
+        self.coordinator_keys = [] if coordinator_keys is FRESH else coordinator_keys
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 6:
@@ -104,16 +106,20 @@ class FindCoordinatorRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class Coordinator:
+class Coordinator(Structure):
     """Part of FindCoordinatorResponse, versions 4 to 6."""
 
-    key: str = ""
-    node_id: int = 0
-    host: str = ""
-    port: int = 0
-    error_code: int = 0
-    error_message: str | None = ""
+    __slots__ = ("key", "node_id", "host", "port", "error_code", "error_message")
+
+    def __init__(
+        self, key: str = "", node_id: int = 0, host: str = "", port: int = 0, error_code: int = 0, error_message: str | None = ""
+    ) -> None:
+        self.key = key
+        self.node_id = node_id
+        self.host = host
+        self.port = port
+        self.error_code = error_code
+        self.error_message = error_message
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.key)
@@ -139,8 +145,7 @@ class Coordinator:
         return cls(key, node_id, host, port, error_code, error_message), position
 
 
-@dataclass(slots=True)
-class FindCoordinatorResponse:
+class FindCoordinatorResponse(Structure):
     """FindCoordinatorResponse, versions 0 to 6."""
 
     NAME: ClassVar[str] = "FindCoordinatorResponse"
@@ -149,13 +154,25 @@ class FindCoordinatorResponse:
     VERSION_MAX: ClassVar[int] = 6
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 3
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    error_message: str | None = ""
-    node_id: int = 0
-    host: str = ""
-    port: int = 0
-    coordinators: list[Coordinator] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "node_id", "host", "port", "coordinators")
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        error_code: int = 0,
+        error_message: str | None = "",
+        node_id: int = 0,
+        host: str = "",
+        port: int = 0,
+        coordinators: list[Coordinator] = FRESH,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.error_message = error_message
+        self.node_id = node_id
+        self.host = host
+        self.port = port
+        self.coordinators = [] if coordinators is FRESH else coordinators
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 6:

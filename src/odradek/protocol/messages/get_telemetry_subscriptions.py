@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.wire.reading import read_compact_count, read_compact_string_elements, read_int8_elements, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_string_elements, write_int8_elements
 
 _LAYOUT_0 = Struct(">16s")
@@ -17,8 +17,7 @@ _LAYOUT_1 = Struct(">ih16si")
 _LAYOUT_2 = Struct(">ii?")
 
 
-@dataclass(slots=True)
-class GetTelemetrySubscriptionsRequest:
+class GetTelemetrySubscriptionsRequest(Structure):
     """GetTelemetrySubscriptionsRequest, version 0."""
 
     NAME: ClassVar[str] = "GetTelemetrySubscriptionsRequest"
@@ -27,7 +26,10 @@ class GetTelemetrySubscriptionsRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    client_instance_id: Uuid = ZERO_UUID
+    __slots__ = ("client_instance_id",)
+
+    def __init__(self, client_instance_id: Uuid = ZERO_UUID) -> None:
+        self.client_instance_id = client_instance_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -54,8 +56,7 @@ class GetTelemetrySubscriptionsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class GetTelemetrySubscriptionsResponse:
+class GetTelemetrySubscriptionsResponse(Structure):
     """GetTelemetrySubscriptionsResponse, version 0."""
 
     NAME: ClassVar[str] = "GetTelemetrySubscriptionsResponse"
@@ -64,15 +65,39 @@ class GetTelemetrySubscriptionsResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    client_instance_id: Uuid = ZERO_UUID
-    subscription_id: int = 0
-    accepted_compression_types: list[int] = field(default_factory=list)
-    push_interval_ms: int = 0
-    telemetry_max_bytes: int = 0
-    delta_temporality: bool = False
-    requested_metrics: list[str] = field(default_factory=list)
+    __slots__ = (
+        "throttle_time_ms",
+        "error_code",
+        "client_instance_id",
+        "subscription_id",
+        "accepted_compression_types",
+        "push_interval_ms",
+        "telemetry_max_bytes",
+        "delta_temporality",
+        "requested_metrics",
+    )
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        error_code: int = 0,
+        client_instance_id: Uuid = ZERO_UUID,
+        subscription_id: int = 0,
+        accepted_compression_types: list[int] = FRESH,
+        push_interval_ms: int = 0,
+        telemetry_max_bytes: int = 0,
+        delta_temporality: bool = False,
+        requested_metrics: list[str] = FRESH,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.client_instance_id = client_instance_id
+        self.subscription_id = subscription_id
+        self.accepted_compression_types = [] if accepted_compression_types is FRESH else accepted_compression_types
+        self.push_interval_ms = push_interval_ms
+        self.telemetry_max_bytes = telemetry_max_bytes
+        self.delta_temporality = delta_temporality
+        self.requested_metrics = [] if requested_metrics is FRESH else requested_metrics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

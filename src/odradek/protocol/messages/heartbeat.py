@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_compact_nullable_string, read_compact_string, read_nullable_string, read_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import Structure
 from odradek.wire.writing import write_compact_nullable_string, write_compact_string, write_nullable_string, write_string
 
 _LAYOUT_0 = Struct(">i")
@@ -16,8 +16,7 @@ _LAYOUT_1 = Struct(">ih")
 _LAYOUT_2 = Struct(">h")
 
 
-@dataclass(slots=True)
-class HeartbeatRequest:
+class HeartbeatRequest(Structure):
     """HeartbeatRequest, versions 0 to 4."""
 
     NAME: ClassVar[str] = "HeartbeatRequest"
@@ -26,10 +25,13 @@ class HeartbeatRequest:
     VERSION_MAX: ClassVar[int] = 4
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 4
 
-    group_id: str = ""
-    generation_id: int = 0
-    member_id: str = ""
-    group_instance_id: str | None = None
+    __slots__ = ("group_id", "generation_id", "member_id", "group_instance_id")
+
+    def __init__(self, group_id: str = "", generation_id: int = 0, member_id: str = "", group_instance_id: str | None = None) -> None:
+        self.group_id = group_id
+        self.generation_id = generation_id
+        self.member_id = member_id
+        self.group_instance_id = group_instance_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 4:
@@ -88,8 +90,7 @@ class HeartbeatRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class HeartbeatResponse:
+class HeartbeatResponse(Structure):
     """HeartbeatResponse, versions 0 to 4."""
 
     NAME: ClassVar[str] = "HeartbeatResponse"
@@ -98,8 +99,11 @@ class HeartbeatResponse:
     VERSION_MAX: ClassVar[int] = 4
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 4
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
+    __slots__ = ("throttle_time_ms", "error_code")
+
+    def __init__(self, throttle_time_ms: int = 0, error_code: int = 0) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 4:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.wire.reading import read_compact_count, read_compact_nullable_string, read_compact_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_nullable_string, write_compact_string
 
 _LAYOUT_0 = Struct(">iiq")
@@ -17,13 +17,15 @@ _LAYOUT_1 = Struct(">16s")
 _LAYOUT_2 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class PartitionData:
+class PartitionData(Structure):
     """Part of InitializeShareGroupStateRequest, version 0."""
 
-    partition: int = 0
-    state_epoch: int = 0
-    start_offset: int = 0
+    __slots__ = ("partition", "state_epoch", "start_offset")
+
+    def __init__(self, partition: int = 0, state_epoch: int = 0, start_offset: int = 0) -> None:
+        self.partition = partition
+        self.state_epoch = state_epoch
+        self.start_offset = start_offset
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.partition, self.state_epoch, self.start_offset)
@@ -40,12 +42,14 @@ class PartitionData:
         return cls(partition, state_epoch, start_offset), position
 
 
-@dataclass(slots=True)
-class InitializeStateData:
+class InitializeStateData(Structure):
     """Part of InitializeShareGroupStateRequest, version 0."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[PartitionData] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[PartitionData] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.topic_id)
@@ -70,8 +74,7 @@ class InitializeStateData:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class InitializeShareGroupStateRequest:
+class InitializeShareGroupStateRequest(Structure):
     """InitializeShareGroupStateRequest, version 0."""
 
     NAME: ClassVar[str] = "InitializeShareGroupStateRequest"
@@ -80,8 +83,11 @@ class InitializeShareGroupStateRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    group_id: str = ""
-    topics: list[InitializeStateData] = field(default_factory=list)
+    __slots__ = ("group_id", "topics")
+
+    def __init__(self, group_id: str = "", topics: list[InitializeStateData] = FRESH) -> None:
+        self.group_id = group_id
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -115,13 +121,15 @@ class InitializeShareGroupStateRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class PartitionResult:
+class PartitionResult(Structure):
     """Part of InitializeShareGroupStateResponse, version 0."""
 
-    partition: int = 0
-    error_code: int = 0
-    error_message: str | None = None
+    __slots__ = ("partition", "error_code", "error_message")
+
+    def __init__(self, partition: int = 0, error_code: int = 0, error_message: str | None = None) -> None:
+        self.partition = partition
+        self.error_code = error_code
+        self.error_message = error_message
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.partition, self.error_code)
@@ -140,12 +148,14 @@ class PartitionResult:
         return cls(partition, error_code, error_message), position
 
 
-@dataclass(slots=True)
-class InitializeStateResult:
+class InitializeStateResult(Structure):
     """Part of InitializeShareGroupStateResponse, version 0."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[PartitionResult] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[PartitionResult] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.topic_id)
@@ -170,8 +180,7 @@ class InitializeStateResult:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class InitializeShareGroupStateResponse:
+class InitializeShareGroupStateResponse(Structure):
     """InitializeShareGroupStateResponse, version 0."""
 
     NAME: ClassVar[str] = "InitializeShareGroupStateResponse"
@@ -180,7 +189,10 @@ class InitializeShareGroupStateResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    results: list[InitializeStateResult] = field(default_factory=list)
+    __slots__ = ("results",)
+
+    def __init__(self, results: list[InitializeStateResult] = FRESH) -> None:
+        self.results = [] if results is FRESH else results
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -19,6 +18,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_bytes,
     write_compact_bytes,
@@ -37,12 +37,14 @@ _LAYOUT_3 = Struct(">hi")
 _LAYOUT_4 = Struct(">?")
 
 
-@dataclass(slots=True)
-class JoinGroupRequestProtocol:
+class JoinGroupRequestProtocol(Structure):
     """Part of JoinGroupRequest, versions 0 to 9."""
 
-    name: str = ""
-    metadata: bytes = b""
+    __slots__ = ("name", "metadata")
+
+    def __init__(self, name: str = "", metadata: bytes = b"") -> None:
+        self.name = name
+        self.metadata = metadata
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 6:
@@ -74,8 +76,7 @@ class JoinGroupRequestProtocol:
         return cls(name, metadata), position
 
 
-@dataclass(slots=True)
-class JoinGroupRequest:
+class JoinGroupRequest(Structure):
     """JoinGroupRequest, versions 0 to 9."""
 
     NAME: ClassVar[str] = "JoinGroupRequest"
@@ -84,14 +85,36 @@ class JoinGroupRequest:
     VERSION_MAX: ClassVar[int] = 9
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 6
 
-    group_id: str = ""
-    session_timeout_ms: int = 0
-    rebalance_timeout_ms: int = -1
-    member_id: str = ""
-    group_instance_id: str | None = None
-    protocol_type: str = ""
-    protocols: list[JoinGroupRequestProtocol] = field(default_factory=list)
-    reason: str | None = None
+    __slots__ = (
+        "group_id",
+        "session_timeout_ms",
+        "rebalance_timeout_ms",
+        "member_id",
+        "group_instance_id",
+        "protocol_type",
+        "protocols",
+        "reason",
+    )
+
+    def __init__(
+        self,
+        group_id: str = "",
+        session_timeout_ms: int = 0,
+        rebalance_timeout_ms: int = -1,
+        member_id: str = "",
+        group_instance_id: str | None = None,
+        protocol_type: str = "",
+        protocols: list[JoinGroupRequestProtocol] = FRESH,
+        reason: str | None = None,
+    ) -> None:
+        self.group_id = group_id
+        self.session_timeout_ms = session_timeout_ms
+        self.rebalance_timeout_ms = rebalance_timeout_ms
+        self.member_id = member_id
+        self.group_instance_id = group_instance_id
+        self.protocol_type = protocol_type
+        self.protocols = [] if protocols is FRESH else protocols
+        self.reason = reason
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 9:
@@ -189,13 +212,15 @@ class JoinGroupRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class JoinGroupResponseMember:
+class JoinGroupResponseMember(Structure):
     """Part of JoinGroupResponse, versions 0 to 9."""
 
-    member_id: str = ""
-    group_instance_id: str | None = None
-    metadata: bytes = b""
+    __slots__ = ("member_id", "group_instance_id", "metadata")
+
+    def __init__(self, member_id: str = "", group_instance_id: str | None = None, metadata: bytes = b"") -> None:
+        self.member_id = member_id
+        self.group_instance_id = group_instance_id
+        self.metadata = metadata
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 6:
@@ -238,8 +263,7 @@ class JoinGroupResponseMember:
         return cls(member_id, group_instance_id, metadata), position
 
 
-@dataclass(slots=True)
-class JoinGroupResponse:
+class JoinGroupResponse(Structure):
     """JoinGroupResponse, versions 0 to 9."""
 
     NAME: ClassVar[str] = "JoinGroupResponse"
@@ -248,15 +272,39 @@ class JoinGroupResponse:
     VERSION_MAX: ClassVar[int] = 9
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 6
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    generation_id: int = -1
-    protocol_type: str | None = None
-    protocol_name: str | None = ""
-    leader: str = ""
-    skip_assignment: bool = False
-    member_id: str = ""
-    members: list[JoinGroupResponseMember] = field(default_factory=list)
+    __slots__ = (
+        "throttle_time_ms",
+        "error_code",
+        "generation_id",
+        "protocol_type",
+        "protocol_name",
+        "leader",
+        "skip_assignment",
+        "member_id",
+        "members",
+    )
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        error_code: int = 0,
+        generation_id: int = -1,
+        protocol_type: str | None = None,
+        protocol_name: str | None = "",
+        leader: str = "",
+        skip_assignment: bool = False,
+        member_id: str = "",
+        members: list[JoinGroupResponseMember] = FRESH,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.generation_id = generation_id
+        self.protocol_type = protocol_type
+        self.protocol_name = protocol_name
+        self.leader = leader
+        self.skip_assignment = skip_assignment
+        self.member_id = member_id
+        self.members = [] if members is FRESH else members
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 9:

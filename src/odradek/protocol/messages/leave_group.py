@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -17,6 +16,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_string,
@@ -30,13 +30,15 @@ _LAYOUT_0 = Struct(">h")
 _LAYOUT_1 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class MemberIdentity:
+class MemberIdentity(Structure):
     """Part of LeaveGroupRequest, versions 3 to 5."""
 
-    member_id: str = ""
-    group_instance_id: str | None = None
-    reason: str | None = None
+    __slots__ = ("member_id", "group_instance_id", "reason")
+
+    def __init__(self, member_id: str = "", group_instance_id: str | None = None, reason: str | None = None) -> None:
+        self.member_id = member_id
+        self.group_instance_id = group_instance_id
+        self.reason = reason
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 4:
@@ -76,8 +78,7 @@ class MemberIdentity:
         return cls(member_id, group_instance_id, reason), position
 
 
-@dataclass(slots=True)
-class LeaveGroupRequest:
+class LeaveGroupRequest(Structure):
     """LeaveGroupRequest, versions 0 to 5."""
 
     NAME: ClassVar[str] = "LeaveGroupRequest"
@@ -86,9 +87,12 @@ class LeaveGroupRequest:
     VERSION_MAX: ClassVar[int] = 5
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 4
 
-    group_id: str = ""
-    member_id: str = ""
-    members: list[MemberIdentity] = field(default_factory=list)
+    __slots__ = ("group_id", "member_id", "members")
+
+    def __init__(self, group_id: str = "", member_id: str = "", members: list[MemberIdentity] = FRESH) -> None:
+        self.group_id = group_id
+        self.member_id = member_id
+        self.members = [] if members is FRESH else members
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 5:
@@ -152,13 +156,15 @@ class LeaveGroupRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class MemberResponse:
+class MemberResponse(Structure):
     """Part of LeaveGroupResponse, versions 3 to 5."""
 
-    member_id: str = ""
-    group_instance_id: str | None = ""
-    error_code: int = 0
+    __slots__ = ("member_id", "group_instance_id", "error_code")
+
+    def __init__(self, member_id: str = "", group_instance_id: str | None = "", error_code: int = 0) -> None:
+        self.member_id = member_id
+        self.group_instance_id = group_instance_id
+        self.error_code = error_code
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 4:
@@ -194,8 +200,7 @@ class MemberResponse:
         return cls(member_id, group_instance_id, error_code), position
 
 
-@dataclass(slots=True)
-class LeaveGroupResponse:
+class LeaveGroupResponse(Structure):
     """LeaveGroupResponse, versions 0 to 5."""
 
     NAME: ClassVar[str] = "LeaveGroupResponse"
@@ -204,9 +209,12 @@ class LeaveGroupResponse:
     VERSION_MAX: ClassVar[int] = 5
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 4
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    members: list[MemberResponse] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "members")
+
+    def __init__(self, throttle_time_ms: int = 0, error_code: int = 0, members: list[MemberResponse] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.members = [] if members is FRESH else members
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 5:

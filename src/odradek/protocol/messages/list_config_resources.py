@@ -3,20 +3,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_compact_count, read_compact_string, read_int8_elements, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_string, write_int8_elements
 
 _LAYOUT_0 = Struct(">b")
 _LAYOUT_1 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class ListConfigResourcesRequest:
+class ListConfigResourcesRequest(Structure):
     """ListConfigResourcesRequest, versions 0 to 1."""
 
     NAME: ClassVar[str] = "ListConfigResourcesRequest"
@@ -25,7 +24,10 @@ class ListConfigResourcesRequest:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    resource_types: list[int] = field(default_factory=list)
+    __slots__ = ("resource_types",)
+
+    def __init__(self, resource_types: list[int] = FRESH) -> None:
+        self.resource_types = [] if resource_types is FRESH else resource_types
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:
@@ -60,12 +62,14 @@ class ListConfigResourcesRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ConfigResource:
+class ConfigResource(Structure):
     """Part of ListConfigResourcesResponse, versions 0 to 1."""
 
-    resource_name: str = ""
-    resource_type: int = 16
+    __slots__ = ("resource_name", "resource_type")
+
+    def __init__(self, resource_name: str = "", resource_type: int = 16) -> None:
+        self.resource_name = resource_name
+        self.resource_type = resource_type
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.resource_name)
@@ -88,8 +92,7 @@ class ConfigResource:
         return cls(resource_name, resource_type), position
 
 
-@dataclass(slots=True)
-class ListConfigResourcesResponse:
+class ListConfigResourcesResponse(Structure):
     """ListConfigResourcesResponse, versions 0 to 1."""
 
     NAME: ClassVar[str] = "ListConfigResourcesResponse"
@@ -98,9 +101,12 @@ class ListConfigResourcesResponse:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    config_resources: list[ConfigResource] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "config_resources")
+
+    def __init__(self, throttle_time_ms: int = 0, error_code: int = 0, config_resources: list[ConfigResource] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.config_resources = [] if config_resources is FRESH else config_resources
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:

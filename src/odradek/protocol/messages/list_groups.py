@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -16,14 +15,14 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_string, write_compact_string_elements, write_count, write_string
 
 _LAYOUT_0 = Struct(">ih")
 _LAYOUT_1 = Struct(">h")
 
 
-@dataclass(slots=True)
-class ListGroupsRequest:
+class ListGroupsRequest(Structure):
     """ListGroupsRequest, versions 0 to 5."""
 
     NAME: ClassVar[str] = "ListGroupsRequest"
@@ -32,8 +31,11 @@ class ListGroupsRequest:
     VERSION_MAX: ClassVar[int] = 5
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 3
 
-    states_filter: list[str] = field(default_factory=list)
-    types_filter: list[str] = field(default_factory=list)
+    __slots__ = ("states_filter", "types_filter")
+
+    def __init__(self, states_filter: list[str] = FRESH, types_filter: list[str] = FRESH) -> None:
+        self.states_filter = [] if states_filter is FRESH else states_filter
+        self.types_filter = [] if types_filter is FRESH else types_filter
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 5:
@@ -81,14 +83,16 @@ class ListGroupsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ListedGroup:
+class ListedGroup(Structure):
     """Part of ListGroupsResponse, versions 0 to 5."""
 
-    group_id: str = ""
-    protocol_type: str = ""
-    group_state: str = ""
-    group_type: str = ""
+    __slots__ = ("group_id", "protocol_type", "group_state", "group_type")
+
+    def __init__(self, group_id: str = "", protocol_type: str = "", group_state: str = "", group_type: str = "") -> None:
+        self.group_id = group_id
+        self.protocol_type = protocol_type
+        self.group_state = group_state
+        self.group_type = group_type
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 3:
@@ -132,8 +136,7 @@ class ListedGroup:
         return cls(group_id, protocol_type, group_state, group_type), position
 
 
-@dataclass(slots=True)
-class ListGroupsResponse:
+class ListGroupsResponse(Structure):
     """ListGroupsResponse, versions 0 to 5."""
 
     NAME: ClassVar[str] = "ListGroupsResponse"
@@ -142,9 +145,12 @@ class ListGroupsResponse:
     VERSION_MAX: ClassVar[int] = 5
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 3
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    groups: list[ListedGroup] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "groups")
+
+    def __init__(self, throttle_time_ms: int = 0, error_code: int = 0, groups: list[ListedGroup] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.groups = [] if groups is FRESH else groups
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 5:

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_compact_count, read_compact_string, read_count, read_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_string, write_count, write_string
 
 _LAYOUT_0 = Struct(">iiq")
@@ -19,13 +19,15 @@ _LAYOUT_4 = Struct(">ihqqi")
 _LAYOUT_5 = Struct(">ihqq")
 
 
-@dataclass(slots=True)
-class ListOffsetsPartition:
+class ListOffsetsPartition(Structure):
     """Part of ListOffsetsRequest, versions 1 to 11."""
 
-    partition_index: int = 0
-    current_leader_epoch: int = -1
-    timestamp: int = 0
+    __slots__ = ("partition_index", "current_leader_epoch", "timestamp")
+
+    def __init__(self, partition_index: int = 0, current_leader_epoch: int = -1, timestamp: int = 0) -> None:
+        self.partition_index = partition_index
+        self.current_leader_epoch = current_leader_epoch
+        self.timestamp = timestamp
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 4:
@@ -52,12 +54,14 @@ class ListOffsetsPartition:
         return cls(partition_index, current_leader_epoch, timestamp), position
 
 
-@dataclass(slots=True)
-class ListOffsetsTopic:
+class ListOffsetsTopic(Structure):
     """Part of ListOffsetsRequest, versions 1 to 11."""
 
-    name: str = ""
-    partitions: list[ListOffsetsPartition] = field(default_factory=list)
+    __slots__ = ("name", "partitions")
+
+    def __init__(self, name: str = "", partitions: list[ListOffsetsPartition] = FRESH) -> None:
+        self.name = name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 6:
@@ -97,8 +101,7 @@ class ListOffsetsTopic:
         return cls(name, partitions), position
 
 
-@dataclass(slots=True)
-class ListOffsetsRequest:
+class ListOffsetsRequest(Structure):
     """ListOffsetsRequest, versions 1 to 11."""
 
     NAME: ClassVar[str] = "ListOffsetsRequest"
@@ -107,10 +110,13 @@ class ListOffsetsRequest:
     VERSION_MAX: ClassVar[int] = 11
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 6
 
-    replica_id: int = 0
-    isolation_level: int = 0
-    topics: list[ListOffsetsTopic] = field(default_factory=list)
-    timeout_ms: int = 0
+    __slots__ = ("replica_id", "isolation_level", "topics", "timeout_ms")
+
+    def __init__(self, replica_id: int = 0, isolation_level: int = 0, topics: list[ListOffsetsTopic] = FRESH, timeout_ms: int = 0) -> None:
+        self.replica_id = replica_id
+        self.isolation_level = isolation_level
+        self.topics = [] if topics is FRESH else topics
+        self.timeout_ms = timeout_ms
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 11:
@@ -172,15 +178,19 @@ class ListOffsetsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class ListOffsetsPartitionResponse:
+class ListOffsetsPartitionResponse(Structure):
     """Part of ListOffsetsResponse, versions 1 to 11."""
 
-    partition_index: int = 0
-    error_code: int = 0
-    timestamp: int = -1
-    offset: int = -1
-    leader_epoch: int = -1
+    __slots__ = ("partition_index", "error_code", "timestamp", "offset", "leader_epoch")
+
+    def __init__(
+        self, partition_index: int = 0, error_code: int = 0, timestamp: int = -1, offset: int = -1, leader_epoch: int = -1
+    ) -> None:
+        self.partition_index = partition_index
+        self.error_code = error_code
+        self.timestamp = timestamp
+        self.offset = offset
+        self.leader_epoch = leader_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 4:
@@ -209,12 +219,14 @@ class ListOffsetsPartitionResponse:
         return cls(partition_index, error_code, timestamp, offset, leader_epoch), position
 
 
-@dataclass(slots=True)
-class ListOffsetsTopicResponse:
+class ListOffsetsTopicResponse(Structure):
     """Part of ListOffsetsResponse, versions 1 to 11."""
 
-    name: str = ""
-    partitions: list[ListOffsetsPartitionResponse] = field(default_factory=list)
+    __slots__ = ("name", "partitions")
+
+    def __init__(self, name: str = "", partitions: list[ListOffsetsPartitionResponse] = FRESH) -> None:
+        self.name = name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 6:
@@ -254,8 +266,7 @@ class ListOffsetsTopicResponse:
         return cls(name, partitions), position
 
 
-@dataclass(slots=True)
-class ListOffsetsResponse:
+class ListOffsetsResponse(Structure):
     """ListOffsetsResponse, versions 1 to 11."""
 
     NAME: ClassVar[str] = "ListOffsetsResponse"
@@ -264,8 +275,11 @@ class ListOffsetsResponse:
     VERSION_MAX: ClassVar[int] = 11
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 6
 
-    throttle_time_ms: int = 0
-    topics: list[ListOffsetsTopicResponse] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "topics")
+
+    def __init__(self, throttle_time_ms: int = 0, topics: list[ListOffsetsTopicResponse] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 11:

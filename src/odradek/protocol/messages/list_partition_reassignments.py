@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -16,6 +15,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_count,
@@ -28,12 +28,14 @@ _LAYOUT_0 = Struct(">i")
 _LAYOUT_1 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class ListPartitionReassignmentsTopics:
+class ListPartitionReassignmentsTopics(Structure):
     """Part of ListPartitionReassignmentsRequest, version 0."""
 
-    name: str = ""
-    partition_indexes: list[int] = field(default_factory=list)
+    __slots__ = ("name", "partition_indexes")
+
+    def __init__(self, name: str = "", partition_indexes: list[int] = FRESH) -> None:
+        self.name = name
+        self.partition_indexes = [] if partition_indexes is FRESH else partition_indexes
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -53,8 +55,7 @@ class ListPartitionReassignmentsTopics:
         return cls(name, partition_indexes), position
 
 
-@dataclass(slots=True)
-class ListPartitionReassignmentsRequest:
+class ListPartitionReassignmentsRequest(Structure):
     """ListPartitionReassignmentsRequest, version 0."""
 
     NAME: ClassVar[str] = "ListPartitionReassignmentsRequest"
@@ -63,8 +64,11 @@ class ListPartitionReassignmentsRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    timeout_ms: int = 60000
-    topics: list[ListPartitionReassignmentsTopics] | None = None
+    __slots__ = ("timeout_ms", "topics")
+
+    def __init__(self, timeout_ms: int = 60000, topics: list[ListPartitionReassignmentsTopics] | None = None) -> None:
+        self.timeout_ms = timeout_ms
+        self.topics = topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -103,14 +107,22 @@ class ListPartitionReassignmentsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class OngoingPartitionReassignment:
+class OngoingPartitionReassignment(Structure):
     """Part of ListPartitionReassignmentsResponse, version 0."""
 
-    partition_index: int = 0
-    replicas: list[int] = field(default_factory=list)
-    adding_replicas: list[int] = field(default_factory=list)
-    removing_replicas: list[int] = field(default_factory=list)
+    __slots__ = ("partition_index", "replicas", "adding_replicas", "removing_replicas")
+
+    def __init__(
+        self,
+        partition_index: int = 0,
+        replicas: list[int] = FRESH,
+        adding_replicas: list[int] = FRESH,
+        removing_replicas: list[int] = FRESH,
+    ) -> None:
+        self.partition_index = partition_index
+        self.replicas = [] if replicas is FRESH else replicas
+        self.adding_replicas = [] if adding_replicas is FRESH else adding_replicas
+        self.removing_replicas = [] if removing_replicas is FRESH else removing_replicas
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.partition_index)
@@ -139,12 +151,14 @@ class OngoingPartitionReassignment:
         return cls(partition_index, replicas, adding_replicas, removing_replicas), position
 
 
-@dataclass(slots=True)
-class OngoingTopicReassignment:
+class OngoingTopicReassignment(Structure):
     """Part of ListPartitionReassignmentsResponse, version 0."""
 
-    name: str = ""
-    partitions: list[OngoingPartitionReassignment] = field(default_factory=list)
+    __slots__ = ("name", "partitions")
+
+    def __init__(self, name: str = "", partitions: list[OngoingPartitionReassignment] = FRESH) -> None:
+        self.name = name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -168,8 +182,7 @@ class OngoingTopicReassignment:
         return cls(name, partitions), position
 
 
-@dataclass(slots=True)
-class ListPartitionReassignmentsResponse:
+class ListPartitionReassignmentsResponse(Structure):
     """ListPartitionReassignmentsResponse, version 0."""
 
     NAME: ClassVar[str] = "ListPartitionReassignmentsResponse"
@@ -178,10 +191,15 @@ class ListPartitionReassignmentsResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    error_message: str | None = ""
-    topics: list[OngoingTopicReassignment] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "topics")
+
+    def __init__(
+        self, throttle_time_ms: int = 0, error_code: int = 0, error_message: str | None = "", topics: list[OngoingTopicReassignment] = FRESH
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.error_message = error_message
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

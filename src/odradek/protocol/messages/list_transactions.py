@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -16,6 +15,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_string,
@@ -28,8 +28,7 @@ _LAYOUT_0 = Struct(">q")
 _LAYOUT_1 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class ListTransactionsRequest:
+class ListTransactionsRequest(Structure):
     """ListTransactionsRequest, versions 0 to 2."""
 
     NAME: ClassVar[str] = "ListTransactionsRequest"
@@ -38,10 +37,19 @@ class ListTransactionsRequest:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    state_filters: list[str] = field(default_factory=list)
-    producer_id_filters: list[int] = field(default_factory=list)
-    duration_filter: int = -1
-    transactional_id_pattern: str | None = None
+    __slots__ = ("state_filters", "producer_id_filters", "duration_filter", "transactional_id_pattern")
+
+    def __init__(
+        self,
+        state_filters: list[str] = FRESH,
+        producer_id_filters: list[int] = FRESH,
+        duration_filter: int = -1,
+        transactional_id_pattern: str | None = None,
+    ) -> None:
+        self.state_filters = [] if state_filters is FRESH else state_filters
+        self.producer_id_filters = [] if producer_id_filters is FRESH else producer_id_filters
+        self.duration_filter = duration_filter
+        self.transactional_id_pattern = transactional_id_pattern
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:
@@ -93,13 +101,15 @@ class ListTransactionsRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class TransactionState:
+class TransactionState(Structure):
     """Part of ListTransactionsResponse, versions 0 to 2."""
 
-    transactional_id: str = ""
-    producer_id: int = 0
-    transaction_state: str = ""
+    __slots__ = ("transactional_id", "producer_id", "transaction_state")
+
+    def __init__(self, transactional_id: str = "", producer_id: int = 0, transaction_state: str = "") -> None:
+        self.transactional_id = transactional_id
+        self.producer_id = producer_id
+        self.transaction_state = transaction_state
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.transactional_id)
@@ -120,8 +130,7 @@ class TransactionState:
         return cls(transactional_id, producer_id, transaction_state), position
 
 
-@dataclass(slots=True)
-class ListTransactionsResponse:
+class ListTransactionsResponse(Structure):
     """ListTransactionsResponse, versions 0 to 2."""
 
     NAME: ClassVar[str] = "ListTransactionsResponse"
@@ -130,10 +139,19 @@ class ListTransactionsResponse:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    unknown_state_filters: list[str] = field(default_factory=list)
-    transaction_states: list[TransactionState] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "unknown_state_filters", "transaction_states")
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        error_code: int = 0,
+        unknown_state_filters: list[str] = FRESH,
+        transaction_states: list[TransactionState] = FRESH,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.unknown_state_filters = [] if unknown_state_filters is FRESH else unknown_state_filters
+        self.transaction_states = [] if transaction_states is FRESH else transaction_states
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -21,6 +20,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_count,
@@ -44,12 +44,14 @@ _LAYOUT_7 = Struct(">h")
 _LAYOUT_8 = Struct(">16s?")
 
 
-@dataclass(slots=True)
-class MetadataRequestTopic:
+class MetadataRequestTopic(Structure):
     """Part of MetadataRequest, versions 0 to 13."""
 
-    topic_id: Uuid = ZERO_UUID
-    name: str | None = ""
+    __slots__ = ("topic_id", "name")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, name: str | None = "") -> None:
+        self.topic_id = topic_id
+        self.name = name
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 10:
@@ -85,8 +87,7 @@ class MetadataRequestTopic:
         return cls(topic_id, name), position
 
 
-@dataclass(slots=True)
-class MetadataRequest:
+class MetadataRequest(Structure):
     """MetadataRequest, versions 0 to 13."""
 
     NAME: ClassVar[str] = "MetadataRequest"
@@ -95,10 +96,19 @@ class MetadataRequest:
     VERSION_MAX: ClassVar[int] = 13
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 9
 
-    topics: list[MetadataRequestTopic] | None = field(default_factory=list)
-    allow_auto_topic_creation: bool = True
-    include_cluster_authorized_operations: bool = False
-    include_topic_authorized_operations: bool = False
+    __slots__ = ("topics", "allow_auto_topic_creation", "include_cluster_authorized_operations", "include_topic_authorized_operations")
+
+    def __init__(
+        self,
+        topics: list[MetadataRequestTopic] | None = FRESH,
+        allow_auto_topic_creation: bool = True,
+        include_cluster_authorized_operations: bool = False,
+        include_topic_authorized_operations: bool = False,
+    ) -> None:
+        self.topics = [] if topics is FRESH else topics
+        self.allow_auto_topic_creation = allow_auto_topic_creation
+        self.include_cluster_authorized_operations = include_cluster_authorized_operations
+        self.include_topic_authorized_operations = include_topic_authorized_operations
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 13:
@@ -185,14 +195,16 @@ class MetadataRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class MetadataResponseBroker:
+class MetadataResponseBroker(Structure):
     """Part of MetadataResponse, versions 0 to 13."""
 
-    node_id: int = 0
-    host: str = ""
-    port: int = 0
-    rack: str | None = None
+    __slots__ = ("node_id", "host", "port", "rack")
+
+    def __init__(self, node_id: int = 0, host: str = "", port: int = 0, rack: str | None = None) -> None:
+        self.node_id = node_id
+        self.host = host
+        self.port = port
+        self.rack = rack
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_4.pack(self.node_id)
@@ -233,17 +245,28 @@ class MetadataResponseBroker:
         return cls(node_id, host, port, rack), position
 
 
-@dataclass(slots=True)
-class MetadataResponsePartition:
+class MetadataResponsePartition(Structure):
     """Part of MetadataResponse, versions 0 to 13."""
 
-    error_code: int = 0
-    partition_index: int = 0
-    leader_id: int = 0
-    leader_epoch: int = -1
-    replica_nodes: list[int] = field(default_factory=list)
-    isr_nodes: list[int] = field(default_factory=list)
-    offline_replicas: list[int] = field(default_factory=list)
+    __slots__ = ("error_code", "partition_index", "leader_id", "leader_epoch", "replica_nodes", "isr_nodes", "offline_replicas")
+
+    def __init__(
+        self,
+        error_code: int = 0,
+        partition_index: int = 0,
+        leader_id: int = 0,
+        leader_epoch: int = -1,
+        replica_nodes: list[int] = FRESH,
+        isr_nodes: list[int] = FRESH,
+        offline_replicas: list[int] = FRESH,
+    ) -> None:
+        self.error_code = error_code
+        self.partition_index = partition_index
+        self.leader_id = leader_id
+        self.leader_epoch = leader_epoch
+        self.replica_nodes = [] if replica_nodes is FRESH else replica_nodes
+        self.isr_nodes = [] if isr_nodes is FRESH else isr_nodes
+        self.offline_replicas = [] if offline_replicas is FRESH else offline_replicas
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 7:
@@ -305,16 +328,26 @@ class MetadataResponsePartition:
         return cls(error_code, partition_index, leader_id, leader_epoch, replica_nodes, isr_nodes, offline_replicas), position
 
 
-@dataclass(slots=True)
-class MetadataResponseTopic:
+class MetadataResponseTopic(Structure):
     """Part of MetadataResponse, versions 0 to 13."""
 
-    error_code: int = 0
-    name: str | None = ""
-    topic_id: Uuid = ZERO_UUID
-    is_internal: bool = False
-    partitions: list[MetadataResponsePartition] = field(default_factory=list)
-    topic_authorized_operations: int = -2147483648
+    __slots__ = ("error_code", "name", "topic_id", "is_internal", "partitions", "topic_authorized_operations")
+
+    def __init__(
+        self,
+        error_code: int = 0,
+        name: str | None = "",
+        topic_id: Uuid = ZERO_UUID,
+        is_internal: bool = False,
+        partitions: list[MetadataResponsePartition] = FRESH,
+        topic_authorized_operations: int = -2147483648,
+    ) -> None:
+        self.error_code = error_code
+        self.name = name
+        self.topic_id = topic_id
+        self.is_internal = is_internal
+        self.partitions = [] if partitions is FRESH else partitions
+        self.topic_authorized_operations = topic_authorized_operations
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_7.pack(self.error_code)
@@ -386,8 +419,7 @@ class MetadataResponseTopic:
         return cls(error_code, name, topic_id, is_internal, partitions, topic_authorized_operations), position
 
 
-@dataclass(slots=True)
-class MetadataResponse:
+class MetadataResponse(Structure):
     """MetadataResponse, versions 0 to 13."""
 
     NAME: ClassVar[str] = "MetadataResponse"
@@ -396,13 +428,25 @@ class MetadataResponse:
     VERSION_MAX: ClassVar[int] = 13
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 9
 
-    throttle_time_ms: int = 0
-    brokers: list[MetadataResponseBroker] = field(default_factory=list)
-    cluster_id: str | None = None
-    controller_id: int = -1
-    topics: list[MetadataResponseTopic] = field(default_factory=list)
-    cluster_authorized_operations: int = -2147483648
-    error_code: int = 0
+    __slots__ = ("throttle_time_ms", "brokers", "cluster_id", "controller_id", "topics", "cluster_authorized_operations", "error_code")
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        brokers: list[MetadataResponseBroker] = FRESH,
+        cluster_id: str | None = None,
+        controller_id: int = -1,
+        topics: list[MetadataResponseTopic] = FRESH,
+        cluster_authorized_operations: int = -2147483648,
+        error_code: int = 0,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.brokers = [] if brokers is FRESH else brokers
+        self.cluster_id = cluster_id
+        self.controller_id = controller_id
+        self.topics = [] if topics is FRESH else topics
+        self.cluster_authorized_operations = cluster_authorized_operations
+        self.error_code = error_code
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 13:

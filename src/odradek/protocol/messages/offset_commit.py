@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -18,6 +17,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_string,
@@ -35,14 +35,18 @@ _LAYOUT_4 = Struct(">q")
 _LAYOUT_5 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class OffsetCommitRequestPartition:
+class OffsetCommitRequestPartition(Structure):
     """Part of OffsetCommitRequest, versions 2 to 10."""
 
-    partition_index: int = 0
-    committed_offset: int = 0
-    committed_leader_epoch: int = -1
-    committed_metadata: str | None = ""
+    __slots__ = ("partition_index", "committed_offset", "committed_leader_epoch", "committed_metadata")
+
+    def __init__(
+        self, partition_index: int = 0, committed_offset: int = 0, committed_leader_epoch: int = -1, committed_metadata: str | None = ""
+    ) -> None:
+        self.partition_index = partition_index
+        self.committed_offset = committed_offset
+        self.committed_leader_epoch = committed_leader_epoch
+        self.committed_metadata = committed_metadata
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 6:
@@ -78,13 +82,15 @@ class OffsetCommitRequestPartition:
         return cls(partition_index, committed_offset, committed_leader_epoch, committed_metadata), position
 
 
-@dataclass(slots=True)
-class OffsetCommitRequestTopic:
+class OffsetCommitRequestTopic(Structure):
     """Part of OffsetCommitRequest, versions 2 to 10."""
 
-    name: str = ""
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[OffsetCommitRequestPartition] = field(default_factory=list)
+    __slots__ = ("name", "topic_id", "partitions")
+
+    def __init__(self, name: str = "", topic_id: Uuid = ZERO_UUID, partitions: list[OffsetCommitRequestPartition] = FRESH) -> None:
+        self.name = name
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 10:
@@ -135,8 +141,7 @@ class OffsetCommitRequestTopic:
         return cls(name, topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class OffsetCommitRequest:
+class OffsetCommitRequest(Structure):
     """OffsetCommitRequest, versions 2 to 10."""
 
     NAME: ClassVar[str] = "OffsetCommitRequest"
@@ -145,12 +150,23 @@ class OffsetCommitRequest:
     VERSION_MAX: ClassVar[int] = 10
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 8
 
-    group_id: str = ""
-    generation_id_or_member_epoch: int = -1
-    member_id: str = ""
-    group_instance_id: str | None = None
-    retention_time_ms: int = -1
-    topics: list[OffsetCommitRequestTopic] = field(default_factory=list)
+    __slots__ = ("group_id", "generation_id_or_member_epoch", "member_id", "group_instance_id", "retention_time_ms", "topics")
+
+    def __init__(
+        self,
+        group_id: str = "",
+        generation_id_or_member_epoch: int = -1,
+        member_id: str = "",
+        group_instance_id: str | None = None,
+        retention_time_ms: int = -1,
+        topics: list[OffsetCommitRequestTopic] = FRESH,
+    ) -> None:
+        self.group_id = group_id
+        self.generation_id_or_member_epoch = generation_id_or_member_epoch
+        self.member_id = member_id
+        self.group_instance_id = group_instance_id
+        self.retention_time_ms = retention_time_ms
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 2 or version > 10:
@@ -232,12 +248,14 @@ class OffsetCommitRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class OffsetCommitResponsePartition:
+class OffsetCommitResponsePartition(Structure):
     """Part of OffsetCommitResponse, versions 2 to 10."""
 
-    partition_index: int = 0
-    error_code: int = 0
+    __slots__ = ("partition_index", "error_code")
+
+    def __init__(self, partition_index: int = 0, error_code: int = 0) -> None:
+        self.partition_index = partition_index
+        self.error_code = error_code
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_5.pack(self.partition_index, self.error_code)
@@ -256,13 +274,15 @@ class OffsetCommitResponsePartition:
         return cls(partition_index, error_code), position
 
 
-@dataclass(slots=True)
-class OffsetCommitResponseTopic:
+class OffsetCommitResponseTopic(Structure):
     """Part of OffsetCommitResponse, versions 2 to 10."""
 
-    name: str = ""
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[OffsetCommitResponsePartition] = field(default_factory=list)
+    __slots__ = ("name", "topic_id", "partitions")
+
+    def __init__(self, name: str = "", topic_id: Uuid = ZERO_UUID, partitions: list[OffsetCommitResponsePartition] = FRESH) -> None:
+        self.name = name
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 10:
@@ -313,8 +333,7 @@ class OffsetCommitResponseTopic:
         return cls(name, topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class OffsetCommitResponse:
+class OffsetCommitResponse(Structure):
     """OffsetCommitResponse, versions 2 to 10."""
 
     NAME: ClassVar[str] = "OffsetCommitResponse"
@@ -323,8 +342,11 @@ class OffsetCommitResponse:
     VERSION_MAX: ClassVar[int] = 10
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 8
 
-    throttle_time_ms: int = 0
-    topics: list[OffsetCommitResponseTopic] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "topics")
+
+    def __init__(self, throttle_time_ms: int = 0, topics: list[OffsetCommitResponseTopic] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 2 or version > 10:

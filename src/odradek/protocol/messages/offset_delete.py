@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_count, read_string
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_count, write_string
 
 _LAYOUT_0 = Struct(">i")
@@ -16,11 +16,13 @@ _LAYOUT_1 = Struct(">ih")
 _LAYOUT_2 = Struct(">hi")
 
 
-@dataclass(slots=True)
-class OffsetDeleteRequestPartition:
+class OffsetDeleteRequestPartition(Structure):
     """Part of OffsetDeleteRequest, version 0."""
 
-    partition_index: int = 0
+    __slots__ = ("partition_index",)
+
+    def __init__(self, partition_index: int = 0) -> None:
+        self.partition_index = partition_index
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.partition_index)
@@ -32,12 +34,14 @@ class OffsetDeleteRequestPartition:
         return cls(partition_index), position
 
 
-@dataclass(slots=True)
-class OffsetDeleteRequestTopic:
+class OffsetDeleteRequestTopic(Structure):
     """Part of OffsetDeleteRequest, version 0."""
 
-    name: str = ""
-    partitions: list[OffsetDeleteRequestPartition] = field(default_factory=list)
+    __slots__ = ("name", "partitions")
+
+    def __init__(self, name: str = "", partitions: list[OffsetDeleteRequestPartition] = FRESH) -> None:
+        self.name = name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_string(out, self.name)
@@ -56,8 +60,7 @@ class OffsetDeleteRequestTopic:
         return cls(name, partitions), position
 
 
-@dataclass(slots=True)
-class OffsetDeleteRequest:
+class OffsetDeleteRequest(Structure):
     """OffsetDeleteRequest, version 0."""
 
     NAME: ClassVar[str] = "OffsetDeleteRequest"
@@ -66,8 +69,11 @@ class OffsetDeleteRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    group_id: str = ""
-    topics: list[OffsetDeleteRequestTopic] = field(default_factory=list)
+    __slots__ = ("group_id", "topics")
+
+    def __init__(self, group_id: str = "", topics: list[OffsetDeleteRequestTopic] = FRESH) -> None:
+        self.group_id = group_id
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -96,12 +102,14 @@ class OffsetDeleteRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class OffsetDeleteResponsePartition:
+class OffsetDeleteResponsePartition(Structure):
     """Part of OffsetDeleteResponse, version 0."""
 
-    partition_index: int = 0
-    error_code: int = 0
+    __slots__ = ("partition_index", "error_code")
+
+    def __init__(self, partition_index: int = 0, error_code: int = 0) -> None:
+        self.partition_index = partition_index
+        self.error_code = error_code
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.partition_index, self.error_code)
@@ -113,12 +121,14 @@ class OffsetDeleteResponsePartition:
         return cls(partition_index, error_code), position
 
 
-@dataclass(slots=True)
-class OffsetDeleteResponseTopic:
+class OffsetDeleteResponseTopic(Structure):
     """Part of OffsetDeleteResponse, version 0."""
 
-    name: str = ""
-    partitions: list[OffsetDeleteResponsePartition] = field(default_factory=list)
+    __slots__ = ("name", "partitions")
+
+    def __init__(self, name: str = "", partitions: list[OffsetDeleteResponsePartition] = FRESH) -> None:
+        self.name = name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_string(out, self.name)
@@ -137,8 +147,7 @@ class OffsetDeleteResponseTopic:
         return cls(name, partitions), position
 
 
-@dataclass(slots=True)
-class OffsetDeleteResponse:
+class OffsetDeleteResponse(Structure):
     """OffsetDeleteResponse, version 0."""
 
     NAME: ClassVar[str] = "OffsetDeleteResponse"
@@ -147,9 +156,12 @@ class OffsetDeleteResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    error_code: int = 0
-    throttle_time_ms: int = 0
-    topics: list[OffsetDeleteResponseTopic] = field(default_factory=list)
+    __slots__ = ("error_code", "throttle_time_ms", "topics")
+
+    def __init__(self, error_code: int = 0, throttle_time_ms: int = 0, topics: list[OffsetDeleteResponseTopic] = FRESH) -> None:
+        self.error_code = error_code
+        self.throttle_time_ms = throttle_time_ms
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

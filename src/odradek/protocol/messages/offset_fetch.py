@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -21,6 +20,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_count,
@@ -41,12 +41,14 @@ _LAYOUT_4 = Struct(">iq")
 _LAYOUT_5 = Struct(">h")
 
 
-@dataclass(slots=True)
-class OffsetFetchRequestTopic:
+class OffsetFetchRequestTopic(Structure):
     """Part of OffsetFetchRequest, versions 1 to 7."""
 
-    name: str = ""
-    partition_indexes: list[int] = field(default_factory=list)
+    __slots__ = ("name", "partition_indexes")
+
+    def __init__(self, name: str = "", partition_indexes: list[int] = FRESH) -> None:
+        self.name = name
+        self.partition_indexes = [] if partition_indexes is FRESH else partition_indexes
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 6:
@@ -81,13 +83,15 @@ class OffsetFetchRequestTopic:
         return cls(name, partition_indexes), position
 
 
-@dataclass(slots=True)
-class OffsetFetchRequestTopics:
+class OffsetFetchRequestTopics(Structure):
     """Part of OffsetFetchRequest, versions 8 to 10."""
 
-    name: str = ""
-    topic_id: Uuid = ZERO_UUID
-    partition_indexes: list[int] = field(default_factory=list)
+    __slots__ = ("name", "topic_id", "partition_indexes")
+
+    def __init__(self, name: str = "", topic_id: Uuid = ZERO_UUID, partition_indexes: list[int] = FRESH) -> None:
+        self.name = name
+        self.topic_id = topic_id
+        self.partition_indexes = [] if partition_indexes is FRESH else partition_indexes
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 10:
@@ -118,14 +122,22 @@ class OffsetFetchRequestTopics:
         return cls(name, topic_id, partition_indexes), position
 
 
-@dataclass(slots=True)
-class OffsetFetchRequestGroup:
+class OffsetFetchRequestGroup(Structure):
     """Part of OffsetFetchRequest, versions 8 to 10."""
 
-    group_id: str = ""
-    member_id: str | None = None
-    member_epoch: int = -1
-    topics: list[OffsetFetchRequestTopics] | None = field(default_factory=list)
+    __slots__ = ("group_id", "member_id", "member_epoch", "topics")
+
+    def __init__(
+        self,
+        group_id: str = "",
+        member_id: str | None = None,
+        member_epoch: int = -1,
+        topics: list[OffsetFetchRequestTopics] | None = FRESH,
+    ) -> None:
+        self.group_id = group_id
+        self.member_id = member_id
+        self.member_epoch = member_epoch
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.group_id)
@@ -167,8 +179,7 @@ class OffsetFetchRequestGroup:
         return cls(group_id, member_id, member_epoch, topics), position
 
 
-@dataclass(slots=True)
-class OffsetFetchRequest:
+class OffsetFetchRequest(Structure):
     """OffsetFetchRequest, versions 1 to 10."""
 
     NAME: ClassVar[str] = "OffsetFetchRequest"
@@ -177,10 +188,19 @@ class OffsetFetchRequest:
     VERSION_MAX: ClassVar[int] = 10
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 6
 
-    group_id: str = ""
-    topics: list[OffsetFetchRequestTopic] | None = field(default_factory=list)
-    groups: list[OffsetFetchRequestGroup] = field(default_factory=list)
-    require_stable: bool = False
+    __slots__ = ("group_id", "topics", "groups", "require_stable")
+
+    def __init__(
+        self,
+        group_id: str = "",
+        topics: list[OffsetFetchRequestTopic] | None = FRESH,
+        groups: list[OffsetFetchRequestGroup] = FRESH,
+        require_stable: bool = False,
+    ) -> None:
+        self.group_id = group_id
+        self.topics = [] if topics is FRESH else topics
+        self.groups = [] if groups is FRESH else groups
+        self.require_stable = require_stable
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 10:
@@ -275,15 +295,24 @@ class OffsetFetchRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class OffsetFetchResponsePartition:
+class OffsetFetchResponsePartition(Structure):
     """Part of OffsetFetchResponse, versions 1 to 7."""
 
-    partition_index: int = 0
-    committed_offset: int = 0
-    committed_leader_epoch: int = -1
-    metadata: str | None = ""
-    error_code: int = 0
+    __slots__ = ("partition_index", "committed_offset", "committed_leader_epoch", "metadata", "error_code")
+
+    def __init__(
+        self,
+        partition_index: int = 0,
+        committed_offset: int = 0,
+        committed_leader_epoch: int = -1,
+        metadata: str | None = "",
+        error_code: int = 0,
+    ) -> None:
+        self.partition_index = partition_index
+        self.committed_offset = committed_offset
+        self.committed_leader_epoch = committed_leader_epoch
+        self.metadata = metadata
+        self.error_code = error_code
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 5:
@@ -322,15 +351,24 @@ class OffsetFetchResponsePartition:
         return cls(partition_index, committed_offset, committed_leader_epoch, metadata, error_code), position
 
 
-@dataclass(slots=True)
-class OffsetFetchResponsePartitions:
+class OffsetFetchResponsePartitions(Structure):
     """Part of OffsetFetchResponse, versions 8 to 10."""
 
-    partition_index: int = 0
-    committed_offset: int = 0
-    committed_leader_epoch: int = -1
-    metadata: str | None = ""
-    error_code: int = 0
+    __slots__ = ("partition_index", "committed_offset", "committed_leader_epoch", "metadata", "error_code")
+
+    def __init__(
+        self,
+        partition_index: int = 0,
+        committed_offset: int = 0,
+        committed_leader_epoch: int = -1,
+        metadata: str | None = "",
+        error_code: int = 0,
+    ) -> None:
+        self.partition_index = partition_index
+        self.committed_offset = committed_offset
+        self.committed_leader_epoch = committed_leader_epoch
+        self.metadata = metadata
+        self.error_code = error_code
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_3.pack(self.partition_index, self.committed_offset, self.committed_leader_epoch)
@@ -352,12 +390,14 @@ class OffsetFetchResponsePartitions:
         return cls(partition_index, committed_offset, committed_leader_epoch, metadata, error_code), position
 
 
-@dataclass(slots=True)
-class OffsetFetchResponseTopic:
+class OffsetFetchResponseTopic(Structure):
     """Part of OffsetFetchResponse, versions 1 to 7."""
 
-    name: str = ""
-    partitions: list[OffsetFetchResponsePartition] = field(default_factory=list)
+    __slots__ = ("name", "partitions")
+
+    def __init__(self, name: str = "", partitions: list[OffsetFetchResponsePartition] = FRESH) -> None:
+        self.name = name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 6:
@@ -397,13 +437,15 @@ class OffsetFetchResponseTopic:
         return cls(name, partitions), position
 
 
-@dataclass(slots=True)
-class OffsetFetchResponseTopics:
+class OffsetFetchResponseTopics(Structure):
     """Part of OffsetFetchResponse, versions 8 to 10."""
 
-    name: str = ""
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[OffsetFetchResponsePartitions] = field(default_factory=list)
+    __slots__ = ("name", "topic_id", "partitions")
+
+    def __init__(self, name: str = "", topic_id: Uuid = ZERO_UUID, partitions: list[OffsetFetchResponsePartitions] = FRESH) -> None:
+        self.name = name
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 10:
@@ -438,13 +480,15 @@ class OffsetFetchResponseTopics:
         return cls(name, topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class OffsetFetchResponseGroup:
+class OffsetFetchResponseGroup(Structure):
     """Part of OffsetFetchResponse, versions 8 to 10."""
 
-    group_id: str = ""
-    topics: list[OffsetFetchResponseTopics] = field(default_factory=list)
-    error_code: int = 0
+    __slots__ = ("group_id", "topics", "error_code")
+
+    def __init__(self, group_id: str = "", topics: list[OffsetFetchResponseTopics] = FRESH, error_code: int = 0) -> None:
+        self.group_id = group_id
+        self.topics = [] if topics is FRESH else topics
+        self.error_code = error_code
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.group_id)
@@ -471,8 +515,7 @@ class OffsetFetchResponseGroup:
         return cls(group_id, topics, error_code), position
 
 
-@dataclass(slots=True)
-class OffsetFetchResponse:
+class OffsetFetchResponse(Structure):
     """OffsetFetchResponse, versions 1 to 10."""
 
     NAME: ClassVar[str] = "OffsetFetchResponse"
@@ -481,10 +524,19 @@ class OffsetFetchResponse:
     VERSION_MAX: ClassVar[int] = 10
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 6
 
-    throttle_time_ms: int = 0
-    topics: list[OffsetFetchResponseTopic] = field(default_factory=list)
-    error_code: int = 0
-    groups: list[OffsetFetchResponseGroup] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "topics", "error_code", "groups")
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        topics: list[OffsetFetchResponseTopic] = FRESH,
+        error_code: int = 0,
+        groups: list[OffsetFetchResponseGroup] = FRESH,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.topics = [] if topics is FRESH else topics
+        self.error_code = error_code
+        self.groups = [] if groups is FRESH else groups
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 10:

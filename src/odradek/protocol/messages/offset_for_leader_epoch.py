@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_compact_count, read_compact_string, read_count, read_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_string, write_count, write_string
 
 _LAYOUT_0 = Struct(">iii")
@@ -16,13 +16,15 @@ _LAYOUT_1 = Struct(">i")
 _LAYOUT_2 = Struct(">hiiq")
 
 
-@dataclass(slots=True)
-class OffsetForLeaderPartition:
+class OffsetForLeaderPartition(Structure):
     """Part of OffsetForLeaderEpochRequest, versions 2 to 4."""
 
-    partition: int = 0
-    current_leader_epoch: int = -1
-    leader_epoch: int = 0
+    __slots__ = ("partition", "current_leader_epoch", "leader_epoch")
+
+    def __init__(self, partition: int = 0, current_leader_epoch: int = -1, leader_epoch: int = 0) -> None:
+        self.partition = partition
+        self.current_leader_epoch = current_leader_epoch
+        self.leader_epoch = leader_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.partition, self.current_leader_epoch, self.leader_epoch)
@@ -41,12 +43,14 @@ class OffsetForLeaderPartition:
         return cls(partition, current_leader_epoch, leader_epoch), position
 
 
-@dataclass(slots=True)
-class OffsetForLeaderTopic:
+class OffsetForLeaderTopic(Structure):
     """Part of OffsetForLeaderEpochRequest, versions 2 to 4."""
 
-    topic: str = ""
-    partitions: list[OffsetForLeaderPartition] = field(default_factory=list)
+    __slots__ = ("topic", "partitions")
+
+    def __init__(self, topic: str = "", partitions: list[OffsetForLeaderPartition] = FRESH) -> None:
+        self.topic = topic
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 4:
@@ -86,8 +90,7 @@ class OffsetForLeaderTopic:
         return cls(topic, partitions), position
 
 
-@dataclass(slots=True)
-class OffsetForLeaderEpochRequest:
+class OffsetForLeaderEpochRequest(Structure):
     """OffsetForLeaderEpochRequest, versions 2 to 4."""
 
     NAME: ClassVar[str] = "OffsetForLeaderEpochRequest"
@@ -96,8 +99,11 @@ class OffsetForLeaderEpochRequest:
     VERSION_MAX: ClassVar[int] = 4
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 4
 
-    replica_id: int = -2
-    topics: list[OffsetForLeaderTopic] = field(default_factory=list)
+    __slots__ = ("replica_id", "topics")
+
+    def __init__(self, replica_id: int = -2, topics: list[OffsetForLeaderTopic] = FRESH) -> None:
+        self.replica_id = replica_id
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 2 or version > 4:
@@ -146,14 +152,16 @@ class OffsetForLeaderEpochRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class EpochEndOffset:
+class EpochEndOffset(Structure):
     """Part of OffsetForLeaderEpochResponse, versions 2 to 4."""
 
-    error_code: int = 0
-    partition: int = 0
-    leader_epoch: int = -1
-    end_offset: int = -1
+    __slots__ = ("error_code", "partition", "leader_epoch", "end_offset")
+
+    def __init__(self, error_code: int = 0, partition: int = 0, leader_epoch: int = -1, end_offset: int = -1) -> None:
+        self.error_code = error_code
+        self.partition = partition
+        self.leader_epoch = leader_epoch
+        self.end_offset = end_offset
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.error_code, self.partition, self.leader_epoch, self.end_offset)
@@ -172,12 +180,14 @@ class EpochEndOffset:
         return cls(error_code, partition, leader_epoch, end_offset), position
 
 
-@dataclass(slots=True)
-class OffsetForLeaderTopicResult:
+class OffsetForLeaderTopicResult(Structure):
     """Part of OffsetForLeaderEpochResponse, versions 2 to 4."""
 
-    topic: str = ""
-    partitions: list[EpochEndOffset] = field(default_factory=list)
+    __slots__ = ("topic", "partitions")
+
+    def __init__(self, topic: str = "", partitions: list[EpochEndOffset] = FRESH) -> None:
+        self.topic = topic
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 4:
@@ -217,8 +227,7 @@ class OffsetForLeaderTopicResult:
         return cls(topic, partitions), position
 
 
-@dataclass(slots=True)
-class OffsetForLeaderEpochResponse:
+class OffsetForLeaderEpochResponse(Structure):
     """OffsetForLeaderEpochResponse, versions 2 to 4."""
 
     NAME: ClassVar[str] = "OffsetForLeaderEpochResponse"
@@ -227,8 +236,11 @@ class OffsetForLeaderEpochResponse:
     VERSION_MAX: ClassVar[int] = 4
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 4
 
-    throttle_time_ms: int = 0
-    topics: list[OffsetForLeaderTopicResult] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "topics")
+
+    def __init__(self, throttle_time_ms: int = 0, topics: list[OffsetForLeaderTopicResult] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 2 or version > 4:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -30,6 +29,7 @@ from odradek.wire.refusals import (
     unknown_version,
     unsupported_field,
 )
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.varint import read_unsigned_varint
 from odradek.wire.writing import (
     write_compact_count,
@@ -51,12 +51,14 @@ _LAYOUT_4 = Struct(">ihqqq")
 _LAYOUT_5 = Struct(">ihqq")
 
 
-@dataclass(slots=True)
-class PartitionProduceData:
+class PartitionProduceData(Structure):
     """Part of ProduceRequest, versions 3 to 13."""
 
-    index: int = 0
-    records: bytes | None = None
+    __slots__ = ("index", "records")
+
+    def __init__(self, index: int = 0, records: bytes | None = None) -> None:
+        self.index = index
+        self.records = records
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.index)
@@ -84,13 +86,15 @@ class PartitionProduceData:
         return cls(index, records), position
 
 
-@dataclass(slots=True)
-class TopicProduceData:
+class TopicProduceData(Structure):
     """Part of ProduceRequest, versions 3 to 13."""
 
-    name: str = ""
-    topic_id: Uuid = ZERO_UUID
-    partition_data: list[PartitionProduceData] = field(default_factory=list)
+    __slots__ = ("name", "topic_id", "partition_data")
+
+    def __init__(self, name: str = "", topic_id: Uuid = ZERO_UUID, partition_data: list[PartitionProduceData] = FRESH) -> None:
+        self.name = name
+        self.topic_id = topic_id
+        self.partition_data = [] if partition_data is FRESH else partition_data
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 13:
@@ -141,8 +145,7 @@ class TopicProduceData:
         return cls(name, topic_id, partition_data), position
 
 
-@dataclass(slots=True)
-class ProduceRequest:
+class ProduceRequest(Structure):
     """ProduceRequest, versions 3 to 13."""
 
     NAME: ClassVar[str] = "ProduceRequest"
@@ -151,10 +154,15 @@ class ProduceRequest:
     VERSION_MAX: ClassVar[int] = 13
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 9
 
-    transactional_id: str | None = None
-    acks: int = 0
-    timeout_ms: int = 0
-    topic_data: list[TopicProduceData] = field(default_factory=list)
+    __slots__ = ("transactional_id", "acks", "timeout_ms", "topic_data")
+
+    def __init__(
+        self, transactional_id: str | None = None, acks: int = 0, timeout_ms: int = 0, topic_data: list[TopicProduceData] = FRESH
+    ) -> None:
+        self.transactional_id = transactional_id
+        self.acks = acks
+        self.timeout_ms = timeout_ms
+        self.topic_data = [] if topic_data is FRESH else topic_data
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 3 or version > 13:
@@ -208,12 +216,14 @@ class ProduceRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class BatchIndexAndErrorMessage:
+class BatchIndexAndErrorMessage(Structure):
     """Part of ProduceResponse, versions 8 to 13."""
 
-    batch_index: int = 0
-    batch_index_error_message: str | None = None
+    __slots__ = ("batch_index", "batch_index_error_message")
+
+    def __init__(self, batch_index: int = 0, batch_index_error_message: str | None = None) -> None:
+        self.batch_index = batch_index
+        self.batch_index_error_message = batch_index_error_message
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.batch_index)
@@ -241,12 +251,14 @@ class BatchIndexAndErrorMessage:
         return cls(batch_index, batch_index_error_message), position
 
 
-@dataclass(slots=True)
-class LeaderIdAndEpoch:
+class LeaderIdAndEpoch(Structure):
     """Part of ProduceResponse, versions 10 to 13."""
 
-    leader_id: int = -1
-    leader_epoch: int = -1
+    __slots__ = ("leader_id", "leader_epoch")
+
+    def __init__(self, leader_id: int = -1, leader_epoch: int = -1) -> None:
+        self.leader_id = leader_id
+        self.leader_epoch = leader_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_3.pack(self.leader_id, self.leader_epoch)
@@ -263,14 +275,16 @@ class LeaderIdAndEpoch:
         return cls(leader_id, leader_epoch), position
 
 
-@dataclass(slots=True)
-class NodeEndpoint:
+class NodeEndpoint(Structure):
     """Part of ProduceResponse, versions 10 to 13."""
 
-    node_id: int = 0
-    host: str = ""
-    port: int = 0
-    rack: str | None = None
+    __slots__ = ("node_id", "host", "port", "rack")
+
+    def __init__(self, node_id: int = 0, host: str = "", port: int = 0, rack: str | None = None) -> None:
+        self.node_id = node_id
+        self.host = host
+        self.port = port
+        self.rack = rack
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.node_id)
@@ -294,18 +308,39 @@ class NodeEndpoint:
         return cls(node_id, host, port, rack), position
 
 
-@dataclass(slots=True)
-class PartitionProduceResponse:
+class PartitionProduceResponse(Structure):
     """Part of ProduceResponse, versions 3 to 13."""
 
-    index: int = 0
-    error_code: int = 0
-    base_offset: int = 0
-    log_append_time_ms: int = -1
-    log_start_offset: int = -1
-    record_errors: list[BatchIndexAndErrorMessage] = field(default_factory=list)
-    error_message: str | None = None
-    current_leader: LeaderIdAndEpoch = field(default_factory=LeaderIdAndEpoch)
+    __slots__ = (
+        "index",
+        "error_code",
+        "base_offset",
+        "log_append_time_ms",
+        "log_start_offset",
+        "record_errors",
+        "error_message",
+        "current_leader",
+    )
+
+    def __init__(
+        self,
+        index: int = 0,
+        error_code: int = 0,
+        base_offset: int = 0,
+        log_append_time_ms: int = -1,
+        log_start_offset: int = -1,
+        record_errors: list[BatchIndexAndErrorMessage] = FRESH,
+        error_message: str | None = None,
+        current_leader: LeaderIdAndEpoch = FRESH,
+    ) -> None:
+        self.index = index
+        self.error_code = error_code
+        self.base_offset = base_offset
+        self.log_append_time_ms = log_append_time_ms
+        self.log_start_offset = log_start_offset
+        self.record_errors = [] if record_errors is FRESH else record_errors
+        self.error_message = error_message
+        self.current_leader = LeaderIdAndEpoch() if current_leader is FRESH else current_leader
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 5:
@@ -387,13 +422,15 @@ class PartitionProduceResponse:
         return cls(index, error_code, base_offset, log_append_time_ms, log_start_offset, record_errors, error_message, current_leader), position
 
 
-@dataclass(slots=True)
-class TopicProduceResponse:
+class TopicProduceResponse(Structure):
     """Part of ProduceResponse, versions 3 to 13."""
 
-    name: str = ""
-    topic_id: Uuid = ZERO_UUID
-    partition_responses: list[PartitionProduceResponse] = field(default_factory=list)
+    __slots__ = ("name", "topic_id", "partition_responses")
+
+    def __init__(self, name: str = "", topic_id: Uuid = ZERO_UUID, partition_responses: list[PartitionProduceResponse] = FRESH) -> None:
+        self.name = name
+        self.topic_id = topic_id
+        self.partition_responses = [] if partition_responses is FRESH else partition_responses
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 13:
@@ -444,8 +481,7 @@ class TopicProduceResponse:
         return cls(name, topic_id, partition_responses), position
 
 
-@dataclass(slots=True)
-class ProduceResponse:
+class ProduceResponse(Structure):
     """ProduceResponse, versions 3 to 13."""
 
     NAME: ClassVar[str] = "ProduceResponse"
@@ -454,9 +490,14 @@ class ProduceResponse:
     VERSION_MAX: ClassVar[int] = 13
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 9
 
-    responses: list[TopicProduceResponse] = field(default_factory=list)
-    throttle_time_ms: int = 0
-    node_endpoints: list[NodeEndpoint] = field(default_factory=list)
+    __slots__ = ("responses", "throttle_time_ms", "node_endpoints")
+
+    def __init__(
+        self, responses: list[TopicProduceResponse] = FRESH, throttle_time_ms: int = 0, node_endpoints: list[NodeEndpoint] = FRESH
+    ) -> None:
+        self.responses = [] if responses is FRESH else responses
+        self.throttle_time_ms = throttle_time_ms
+        self.node_endpoints = [] if node_endpoints is FRESH else node_endpoints
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 3 or version > 13:

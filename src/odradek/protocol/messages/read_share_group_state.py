@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.wire.reading import read_compact_count, read_compact_nullable_string, read_compact_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_nullable_string, write_compact_string
 
 _LAYOUT_0 = Struct(">ii")
@@ -19,12 +19,14 @@ _LAYOUT_3 = Struct(">ih")
 _LAYOUT_4 = Struct(">iq")
 
 
-@dataclass(slots=True)
-class PartitionData:
+class PartitionData(Structure):
     """Part of ReadShareGroupStateRequest, version 0."""
 
-    partition: int = 0
-    leader_epoch: int = 0
+    __slots__ = ("partition", "leader_epoch")
+
+    def __init__(self, partition: int = 0, leader_epoch: int = 0) -> None:
+        self.partition = partition
+        self.leader_epoch = leader_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.partition, self.leader_epoch)
@@ -41,12 +43,14 @@ class PartitionData:
         return cls(partition, leader_epoch), position
 
 
-@dataclass(slots=True)
-class ReadStateData:
+class ReadStateData(Structure):
     """Part of ReadShareGroupStateRequest, version 0."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[PartitionData] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[PartitionData] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.topic_id)
@@ -71,8 +75,7 @@ class ReadStateData:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class ReadShareGroupStateRequest:
+class ReadShareGroupStateRequest(Structure):
     """ReadShareGroupStateRequest, version 0."""
 
     NAME: ClassVar[str] = "ReadShareGroupStateRequest"
@@ -81,8 +84,11 @@ class ReadShareGroupStateRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    group_id: str = ""
-    topics: list[ReadStateData] = field(default_factory=list)
+    __slots__ = ("group_id", "topics")
+
+    def __init__(self, group_id: str = "", topics: list[ReadStateData] = FRESH) -> None:
+        self.group_id = group_id
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -116,14 +122,16 @@ class ReadShareGroupStateRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class StateBatch:
+class StateBatch(Structure):
     """Part of ReadShareGroupStateResponse, version 0."""
 
-    first_offset: int = 0
-    last_offset: int = 0
-    delivery_state: int = 0
-    delivery_count: int = 0
+    __slots__ = ("first_offset", "last_offset", "delivery_state", "delivery_count")
+
+    def __init__(self, first_offset: int = 0, last_offset: int = 0, delivery_state: int = 0, delivery_count: int = 0) -> None:
+        self.first_offset = first_offset
+        self.last_offset = last_offset
+        self.delivery_state = delivery_state
+        self.delivery_count = delivery_count
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.first_offset, self.last_offset, self.delivery_state, self.delivery_count)
@@ -140,16 +148,26 @@ class StateBatch:
         return cls(first_offset, last_offset, delivery_state, delivery_count), position
 
 
-@dataclass(slots=True)
-class PartitionResult:
+class PartitionResult(Structure):
     """Part of ReadShareGroupStateResponse, version 0."""
 
-    partition: int = 0
-    error_code: int = 0
-    error_message: str | None = None
-    state_epoch: int = 0
-    start_offset: int = 0
-    state_batches: list[StateBatch] = field(default_factory=list)
+    __slots__ = ("partition", "error_code", "error_message", "state_epoch", "start_offset", "state_batches")
+
+    def __init__(
+        self,
+        partition: int = 0,
+        error_code: int = 0,
+        error_message: str | None = None,
+        state_epoch: int = 0,
+        start_offset: int = 0,
+        state_batches: list[StateBatch] = FRESH,
+    ) -> None:
+        self.partition = partition
+        self.error_code = error_code
+        self.error_message = error_message
+        self.state_epoch = state_epoch
+        self.start_offset = start_offset
+        self.state_batches = [] if state_batches is FRESH else state_batches
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_3.pack(self.partition, self.error_code)
@@ -179,12 +197,14 @@ class PartitionResult:
         return cls(partition, error_code, error_message, state_epoch, start_offset, state_batches), position
 
 
-@dataclass(slots=True)
-class ReadStateResult:
+class ReadStateResult(Structure):
     """Part of ReadShareGroupStateResponse, version 0."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[PartitionResult] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[PartitionResult] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.topic_id)
@@ -209,8 +229,7 @@ class ReadStateResult:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class ReadShareGroupStateResponse:
+class ReadShareGroupStateResponse(Structure):
     """ReadShareGroupStateResponse, version 0."""
 
     NAME: ClassVar[str] = "ReadShareGroupStateResponse"
@@ -219,7 +238,10 @@ class ReadShareGroupStateResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    results: list[ReadStateResult] = field(default_factory=list)
+    __slots__ = ("results",)
+
+    def __init__(self, results: list[ReadStateResult] = FRESH) -> None:
+        self.results = [] if results is FRESH else results
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

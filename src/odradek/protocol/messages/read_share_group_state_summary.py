@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.wire.reading import read_compact_count, read_compact_nullable_string, read_compact_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_nullable_string, write_compact_string
 
 _LAYOUT_0 = Struct(">ii")
@@ -19,12 +19,14 @@ _LAYOUT_3 = Struct(">iiqi")
 _LAYOUT_4 = Struct(">iiq")
 
 
-@dataclass(slots=True)
-class PartitionData:
+class PartitionData(Structure):
     """Part of ReadShareGroupStateSummaryRequest, versions 0 to 1."""
 
-    partition: int = 0
-    leader_epoch: int = 0
+    __slots__ = ("partition", "leader_epoch")
+
+    def __init__(self, partition: int = 0, leader_epoch: int = 0) -> None:
+        self.partition = partition
+        self.leader_epoch = leader_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.partition, self.leader_epoch)
@@ -41,12 +43,14 @@ class PartitionData:
         return cls(partition, leader_epoch), position
 
 
-@dataclass(slots=True)
-class ReadStateSummaryData:
+class ReadStateSummaryData(Structure):
     """Part of ReadShareGroupStateSummaryRequest, versions 0 to 1."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[PartitionData] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[PartitionData] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.topic_id)
@@ -71,8 +75,7 @@ class ReadStateSummaryData:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class ReadShareGroupStateSummaryRequest:
+class ReadShareGroupStateSummaryRequest(Structure):
     """ReadShareGroupStateSummaryRequest, versions 0 to 1."""
 
     NAME: ClassVar[str] = "ReadShareGroupStateSummaryRequest"
@@ -81,8 +84,11 @@ class ReadShareGroupStateSummaryRequest:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    group_id: str = ""
-    topics: list[ReadStateSummaryData] = field(default_factory=list)
+    __slots__ = ("group_id", "topics")
+
+    def __init__(self, group_id: str = "", topics: list[ReadStateSummaryData] = FRESH) -> None:
+        self.group_id = group_id
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:
@@ -116,17 +122,28 @@ class ReadShareGroupStateSummaryRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class PartitionResult:
+class PartitionResult(Structure):
     """Part of ReadShareGroupStateSummaryResponse, versions 0 to 1."""
 
-    partition: int = 0
-    error_code: int = 0
-    error_message: str | None = None
-    state_epoch: int = 0
-    leader_epoch: int = 0
-    start_offset: int = 0
-    delivery_complete_count: int = -1
+    __slots__ = ("partition", "error_code", "error_message", "state_epoch", "leader_epoch", "start_offset", "delivery_complete_count")
+
+    def __init__(
+        self,
+        partition: int = 0,
+        error_code: int = 0,
+        error_message: str | None = None,
+        state_epoch: int = 0,
+        leader_epoch: int = 0,
+        start_offset: int = 0,
+        delivery_complete_count: int = -1,
+    ) -> None:
+        self.partition = partition
+        self.error_code = error_code
+        self.error_message = error_message
+        self.state_epoch = state_epoch
+        self.leader_epoch = leader_epoch
+        self.start_offset = start_offset
+        self.delivery_complete_count = delivery_complete_count
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.partition, self.error_code)
@@ -156,12 +173,14 @@ class PartitionResult:
         return cls(partition, error_code, error_message, state_epoch, leader_epoch, start_offset, delivery_complete_count), position
 
 
-@dataclass(slots=True)
-class ReadStateSummaryResult:
+class ReadStateSummaryResult(Structure):
     """Part of ReadShareGroupStateSummaryResponse, versions 0 to 1."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[PartitionResult] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[PartitionResult] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.topic_id)
@@ -186,8 +205,7 @@ class ReadStateSummaryResult:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class ReadShareGroupStateSummaryResponse:
+class ReadShareGroupStateSummaryResponse(Structure):
     """ReadShareGroupStateSummaryResponse, versions 0 to 1."""
 
     NAME: ClassVar[str] = "ReadShareGroupStateSummaryResponse"
@@ -196,7 +214,10 @@ class ReadShareGroupStateSummaryResponse:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    results: list[ReadStateSummaryResult] = field(default_factory=list)
+    __slots__ = ("results",)
+
+    def __init__(self, results: list[ReadStateSummaryResult] = FRESH) -> None:
+        self.results = [] if results is FRESH else results
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:

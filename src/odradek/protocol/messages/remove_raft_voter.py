@@ -3,21 +3,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.wire.reading import read_compact_nullable_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import Structure
 from odradek.wire.writing import write_compact_nullable_string
 
 _LAYOUT_0 = Struct(">i16s")
 _LAYOUT_1 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class RemoveRaftVoterRequest:
+class RemoveRaftVoterRequest(Structure):
     """RemoveRaftVoterRequest, version 0."""
 
     NAME: ClassVar[str] = "RemoveRaftVoterRequest"
@@ -26,9 +25,12 @@ class RemoveRaftVoterRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    cluster_id: str | None = ""
-    voter_id: int = 0
-    voter_directory_id: Uuid = ZERO_UUID
+    __slots__ = ("cluster_id", "voter_id", "voter_directory_id")
+
+    def __init__(self, cluster_id: str | None = "", voter_id: int = 0, voter_directory_id: Uuid = ZERO_UUID) -> None:
+        self.cluster_id = cluster_id
+        self.voter_id = voter_id
+        self.voter_directory_id = voter_directory_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -57,8 +59,7 @@ class RemoveRaftVoterRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class RemoveRaftVoterResponse:
+class RemoveRaftVoterResponse(Structure):
     """RemoveRaftVoterResponse, version 0."""
 
     NAME: ClassVar[str] = "RemoveRaftVoterResponse"
@@ -67,9 +68,12 @@ class RemoveRaftVoterResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    error_message: str | None = ""
+    __slots__ = ("throttle_time_ms", "error_code", "error_message")
+
+    def __init__(self, throttle_time_ms: int = 0, error_code: int = 0, error_message: str | None = "") -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.error_message = error_message
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

@@ -3,20 +3,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_bytes, read_compact_bytes, read_compact_nullable_string, read_nullable_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import Structure
 from odradek.wire.writing import write_bytes, write_compact_bytes, write_compact_nullable_string, write_nullable_string
 
 _LAYOUT_0 = Struct(">h")
 _LAYOUT_1 = Struct(">q")
 
 
-@dataclass(slots=True)
-class SaslAuthenticateRequest:
+class SaslAuthenticateRequest(Structure):
     """SaslAuthenticateRequest, versions 0 to 2."""
 
     NAME: ClassVar[str] = "SaslAuthenticateRequest"
@@ -25,7 +24,10 @@ class SaslAuthenticateRequest:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    auth_bytes: bytes = b""
+    __slots__ = ("auth_bytes",)
+
+    def __init__(self, auth_bytes: bytes = b"") -> None:
+        self.auth_bytes = auth_bytes
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:
@@ -59,8 +61,7 @@ class SaslAuthenticateRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class SaslAuthenticateResponse:
+class SaslAuthenticateResponse(Structure):
     """SaslAuthenticateResponse, versions 0 to 2."""
 
     NAME: ClassVar[str] = "SaslAuthenticateResponse"
@@ -69,10 +70,13 @@ class SaslAuthenticateResponse:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 2
 
-    error_code: int = 0
-    error_message: str | None = ""
-    auth_bytes: bytes = b""
-    session_lifetime_ms: int = 0
+    __slots__ = ("error_code", "error_message", "auth_bytes", "session_lifetime_ms")
+
+    def __init__(self, error_code: int = 0, error_message: str | None = "", auth_bytes: bytes = b"", session_lifetime_ms: int = 0) -> None:
+        self.error_code = error_code
+        self.error_message = error_message
+        self.auth_bytes = auth_bytes
+        self.session_lifetime_ms = session_lifetime_ms
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:

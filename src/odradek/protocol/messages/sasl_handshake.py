@@ -3,19 +3,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_count, read_string, read_string_elements
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_count, write_string, write_string_elements
 
 _LAYOUT_0 = Struct(">h")
 
 
-@dataclass(slots=True)
-class SaslHandshakeRequest:
+class SaslHandshakeRequest(Structure):
     """SaslHandshakeRequest, versions 0 to 1."""
 
     NAME: ClassVar[str] = "SaslHandshakeRequest"
@@ -24,7 +23,10 @@ class SaslHandshakeRequest:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    mechanism: str = ""
+    __slots__ = ("mechanism",)
+
+    def __init__(self, mechanism: str = "") -> None:
+        self.mechanism = mechanism
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:
@@ -45,8 +47,7 @@ class SaslHandshakeRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class SaslHandshakeResponse:
+class SaslHandshakeResponse(Structure):
     """SaslHandshakeResponse, versions 0 to 1."""
 
     NAME: ClassVar[str] = "SaslHandshakeResponse"
@@ -55,8 +56,11 @@ class SaslHandshakeResponse:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 32767
 
-    error_code: int = 0
-    mechanisms: list[str] = field(default_factory=list)
+    __slots__ = ("error_code", "mechanisms")
+
+    def __init__(self, error_code: int = 0, mechanisms: list[str] = FRESH) -> None:
+        self.error_code = error_code
+        self.mechanisms = [] if mechanisms is FRESH else mechanisms
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -16,6 +15,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_nullable_string, write_compact_string, write_int8_elements
 
 _LAYOUT_0 = Struct(">qq")
@@ -26,13 +26,15 @@ _LAYOUT_4 = Struct(">ii")
 _LAYOUT_5 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class AcknowledgementBatch:
+class AcknowledgementBatch(Structure):
     """Part of ShareAcknowledgeRequest, versions 1 to 2."""
 
-    first_offset: int = 0
-    last_offset: int = 0
-    acknowledge_types: list[int] = field(default_factory=list)
+    __slots__ = ("first_offset", "last_offset", "acknowledge_types")
+
+    def __init__(self, first_offset: int = 0, last_offset: int = 0, acknowledge_types: list[int] = FRESH) -> None:
+        self.first_offset = first_offset
+        self.last_offset = last_offset
+        self.acknowledge_types = [] if acknowledge_types is FRESH else acknowledge_types
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.first_offset, self.last_offset)
@@ -53,12 +55,14 @@ class AcknowledgementBatch:
         return cls(first_offset, last_offset, acknowledge_types), position
 
 
-@dataclass(slots=True)
-class AcknowledgePartition:
+class AcknowledgePartition(Structure):
     """Part of ShareAcknowledgeRequest, versions 1 to 2."""
 
-    partition_index: int = 0
-    acknowledgement_batches: list[AcknowledgementBatch] = field(default_factory=list)
+    __slots__ = ("partition_index", "acknowledgement_batches")
+
+    def __init__(self, partition_index: int = 0, acknowledgement_batches: list[AcknowledgementBatch] = FRESH) -> None:
+        self.partition_index = partition_index
+        self.acknowledgement_batches = [] if acknowledgement_batches is FRESH else acknowledgement_batches
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.partition_index)
@@ -83,12 +87,14 @@ class AcknowledgePartition:
         return cls(partition_index, acknowledgement_batches), position
 
 
-@dataclass(slots=True)
-class AcknowledgeTopic:
+class AcknowledgeTopic(Structure):
     """Part of ShareAcknowledgeRequest, versions 1 to 2."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[AcknowledgePartition] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[AcknowledgePartition] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.topic_id)
@@ -113,8 +119,7 @@ class AcknowledgeTopic:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class ShareAcknowledgeRequest:
+class ShareAcknowledgeRequest(Structure):
     """ShareAcknowledgeRequest, versions 1 to 2."""
 
     NAME: ClassVar[str] = "ShareAcknowledgeRequest"
@@ -123,11 +128,21 @@ class ShareAcknowledgeRequest:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    group_id: str | None = None
-    member_id: str | None = ""
-    share_session_epoch: int = 0
-    is_renew_ack: bool = False
-    topics: list[AcknowledgeTopic] = field(default_factory=list)
+    __slots__ = ("group_id", "member_id", "share_session_epoch", "is_renew_ack", "topics")
+
+    def __init__(
+        self,
+        group_id: str | None = None,
+        member_id: str | None = "",
+        share_session_epoch: int = 0,
+        is_renew_ack: bool = False,
+        topics: list[AcknowledgeTopic] = FRESH,
+    ) -> None:
+        self.group_id = group_id
+        self.member_id = member_id
+        self.share_session_epoch = share_session_epoch
+        self.is_renew_ack = is_renew_ack
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 2:
@@ -176,12 +191,14 @@ class ShareAcknowledgeRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class LeaderIdAndEpoch:
+class LeaderIdAndEpoch(Structure):
     """Part of ShareAcknowledgeResponse, versions 1 to 2."""
 
-    leader_id: int = 0
-    leader_epoch: int = 0
+    __slots__ = ("leader_id", "leader_epoch")
+
+    def __init__(self, leader_id: int = 0, leader_epoch: int = 0) -> None:
+        self.leader_id = leader_id
+        self.leader_epoch = leader_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_4.pack(self.leader_id, self.leader_epoch)
@@ -198,14 +215,16 @@ class LeaderIdAndEpoch:
         return cls(leader_id, leader_epoch), position
 
 
-@dataclass(slots=True)
-class NodeEndpoint:
+class NodeEndpoint(Structure):
     """Part of ShareAcknowledgeResponse, versions 1 to 2."""
 
-    node_id: int = 0
-    host: str = ""
-    port: int = 0
-    rack: str | None = None
+    __slots__ = ("node_id", "host", "port", "rack")
+
+    def __init__(self, node_id: int = 0, host: str = "", port: int = 0, rack: str | None = None) -> None:
+        self.node_id = node_id
+        self.host = host
+        self.port = port
+        self.rack = rack
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.node_id)
@@ -229,14 +248,18 @@ class NodeEndpoint:
         return cls(node_id, host, port, rack), position
 
 
-@dataclass(slots=True)
-class PartitionData:
+class PartitionData(Structure):
     """Part of ShareAcknowledgeResponse, versions 1 to 2."""
 
-    partition_index: int = 0
-    error_code: int = 0
-    error_message: str | None = None
-    current_leader: LeaderIdAndEpoch = field(default_factory=LeaderIdAndEpoch)
+    __slots__ = ("partition_index", "error_code", "error_message", "current_leader")
+
+    def __init__(
+        self, partition_index: int = 0, error_code: int = 0, error_message: str | None = None, current_leader: LeaderIdAndEpoch = FRESH
+    ) -> None:
+        self.partition_index = partition_index
+        self.error_code = error_code
+        self.error_message = error_message
+        self.current_leader = LeaderIdAndEpoch() if current_leader is FRESH else current_leader
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_5.pack(self.partition_index, self.error_code)
@@ -257,12 +280,14 @@ class PartitionData:
         return cls(partition_index, error_code, error_message, current_leader), position
 
 
-@dataclass(slots=True)
-class ShareAcknowledgeTopicResponse:
+class ShareAcknowledgeTopicResponse(Structure):
     """Part of ShareAcknowledgeResponse, versions 1 to 2."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[PartitionData] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[PartitionData] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.topic_id)
@@ -287,8 +312,7 @@ class ShareAcknowledgeTopicResponse:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class ShareAcknowledgeResponse:
+class ShareAcknowledgeResponse(Structure):
     """ShareAcknowledgeResponse, versions 1 to 2."""
 
     NAME: ClassVar[str] = "ShareAcknowledgeResponse"
@@ -297,12 +321,23 @@ class ShareAcknowledgeResponse:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    error_message: str | None = None
-    acquisition_lock_timeout_ms: int = 0
-    responses: list[ShareAcknowledgeTopicResponse] = field(default_factory=list)
-    node_endpoints: list[NodeEndpoint] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "acquisition_lock_timeout_ms", "responses", "node_endpoints")
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        error_code: int = 0,
+        error_message: str | None = None,
+        acquisition_lock_timeout_ms: int = 0,
+        responses: list[ShareAcknowledgeTopicResponse] = FRESH,
+        node_endpoints: list[NodeEndpoint] = FRESH,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.error_message = error_message
+        self.acquisition_lock_timeout_ms = acquisition_lock_timeout_ms
+        self.responses = [] if responses is FRESH else responses
+        self.node_endpoints = [] if node_endpoints is FRESH else node_endpoints
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 2:

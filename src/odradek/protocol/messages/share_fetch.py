@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -18,6 +17,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_bytes,
     write_compact_count,
@@ -38,13 +38,15 @@ _LAYOUT_7 = Struct(">ih")
 _LAYOUT_8 = Struct(">h")
 
 
-@dataclass(slots=True)
-class AcknowledgementBatch:
+class AcknowledgementBatch(Structure):
     """Part of ShareFetchRequest, versions 1 to 2."""
 
-    first_offset: int = 0
-    last_offset: int = 0
-    acknowledge_types: list[int] = field(default_factory=list)
+    __slots__ = ("first_offset", "last_offset", "acknowledge_types")
+
+    def __init__(self, first_offset: int = 0, last_offset: int = 0, acknowledge_types: list[int] = FRESH) -> None:
+        self.first_offset = first_offset
+        self.last_offset = last_offset
+        self.acknowledge_types = [] if acknowledge_types is FRESH else acknowledge_types
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.first_offset, self.last_offset)
@@ -65,12 +67,14 @@ class AcknowledgementBatch:
         return cls(first_offset, last_offset, acknowledge_types), position
 
 
-@dataclass(slots=True)
-class ForgottenTopic:
+class ForgottenTopic(Structure):
     """Part of ShareFetchRequest, versions 1 to 2."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[int] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.topic_id)
@@ -91,12 +95,14 @@ class ForgottenTopic:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class FetchPartition:
+class FetchPartition(Structure):
     """Part of ShareFetchRequest, versions 1 to 2."""
 
-    partition_index: int = 0
-    acknowledgement_batches: list[AcknowledgementBatch] = field(default_factory=list)
+    __slots__ = ("partition_index", "acknowledgement_batches")
+
+    def __init__(self, partition_index: int = 0, acknowledgement_batches: list[AcknowledgementBatch] = FRESH) -> None:
+        self.partition_index = partition_index
+        self.acknowledgement_batches = [] if acknowledgement_batches is FRESH else acknowledgement_batches
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.partition_index)
@@ -121,12 +127,14 @@ class FetchPartition:
         return cls(partition_index, acknowledgement_batches), position
 
 
-@dataclass(slots=True)
-class FetchTopic:
+class FetchTopic(Structure):
     """Part of ShareFetchRequest, versions 1 to 2."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[FetchPartition] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[FetchPartition] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.topic_id)
@@ -151,8 +159,7 @@ class FetchTopic:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class ShareFetchRequest:
+class ShareFetchRequest(Structure):
     """ShareFetchRequest, versions 1 to 2."""
 
     NAME: ClassVar[str] = "ShareFetchRequest"
@@ -161,18 +168,48 @@ class ShareFetchRequest:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    group_id: str | None = None
-    member_id: str | None = ""
-    share_session_epoch: int = 0
-    max_wait_ms: int = 0
-    min_bytes: int = 0
-    max_bytes: int = 2147483647
-    max_records: int = 0
-    batch_size: int = 0
-    share_acquire_mode: int = 0
-    is_renew_ack: bool = False
-    topics: list[FetchTopic] = field(default_factory=list)
-    forgotten_topics_data: list[ForgottenTopic] = field(default_factory=list)
+    __slots__ = (
+        "group_id",
+        "member_id",
+        "share_session_epoch",
+        "max_wait_ms",
+        "min_bytes",
+        "max_bytes",
+        "max_records",
+        "batch_size",
+        "share_acquire_mode",
+        "is_renew_ack",
+        "topics",
+        "forgotten_topics_data",
+    )
+
+    def __init__(
+        self,
+        group_id: str | None = None,
+        member_id: str | None = "",
+        share_session_epoch: int = 0,
+        max_wait_ms: int = 0,
+        min_bytes: int = 0,
+        max_bytes: int = 2147483647,
+        max_records: int = 0,
+        batch_size: int = 0,
+        share_acquire_mode: int = 0,
+        is_renew_ack: bool = False,
+        topics: list[FetchTopic] = FRESH,
+        forgotten_topics_data: list[ForgottenTopic] = FRESH,
+    ) -> None:
+        self.group_id = group_id
+        self.member_id = member_id
+        self.share_session_epoch = share_session_epoch
+        self.max_wait_ms = max_wait_ms
+        self.min_bytes = min_bytes
+        self.max_bytes = max_bytes
+        self.max_records = max_records
+        self.batch_size = batch_size
+        self.share_acquire_mode = share_acquire_mode
+        self.is_renew_ack = is_renew_ack
+        self.topics = [] if topics is FRESH else topics
+        self.forgotten_topics_data = [] if forgotten_topics_data is FRESH else forgotten_topics_data
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 2:
@@ -230,12 +267,14 @@ class ShareFetchRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class LeaderIdAndEpoch:
+class LeaderIdAndEpoch(Structure):
     """Part of ShareFetchResponse, versions 1 to 2."""
 
-    leader_id: int = 0
-    leader_epoch: int = 0
+    __slots__ = ("leader_id", "leader_epoch")
+
+    def __init__(self, leader_id: int = 0, leader_epoch: int = 0) -> None:
+        self.leader_id = leader_id
+        self.leader_epoch = leader_epoch
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_5.pack(self.leader_id, self.leader_epoch)
@@ -252,13 +291,15 @@ class LeaderIdAndEpoch:
         return cls(leader_id, leader_epoch), position
 
 
-@dataclass(slots=True)
-class AcquiredRecords:
+class AcquiredRecords(Structure):
     """Part of ShareFetchResponse, versions 1 to 2."""
 
-    first_offset: int = 0
-    last_offset: int = 0
-    delivery_count: int = 0
+    __slots__ = ("first_offset", "last_offset", "delivery_count")
+
+    def __init__(self, first_offset: int = 0, last_offset: int = 0, delivery_count: int = 0) -> None:
+        self.first_offset = first_offset
+        self.last_offset = last_offset
+        self.delivery_count = delivery_count
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_6.pack(self.first_offset, self.last_offset, self.delivery_count)
@@ -275,14 +316,16 @@ class AcquiredRecords:
         return cls(first_offset, last_offset, delivery_count), position
 
 
-@dataclass(slots=True)
-class NodeEndpoint:
+class NodeEndpoint(Structure):
     """Part of ShareFetchResponse, versions 1 to 2."""
 
-    node_id: int = 0
-    host: str = ""
-    port: int = 0
-    rack: str | None = None
+    __slots__ = ("node_id", "host", "port", "rack")
+
+    def __init__(self, node_id: int = 0, host: str = "", port: int = 0, rack: str | None = None) -> None:
+        self.node_id = node_id
+        self.host = host
+        self.port = port
+        self.rack = rack
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_2.pack(self.node_id)
@@ -306,18 +349,39 @@ class NodeEndpoint:
         return cls(node_id, host, port, rack), position
 
 
-@dataclass(slots=True)
-class PartitionData:
+class PartitionData(Structure):
     """Part of ShareFetchResponse, versions 1 to 2."""
 
-    partition_index: int = 0
-    error_code: int = 0
-    error_message: str | None = None
-    acknowledge_error_code: int = 0
-    acknowledge_error_message: str | None = None
-    current_leader: LeaderIdAndEpoch = field(default_factory=LeaderIdAndEpoch)
-    records: bytes = b""
-    acquired_records: list[AcquiredRecords] = field(default_factory=list)
+    __slots__ = (
+        "partition_index",
+        "error_code",
+        "error_message",
+        "acknowledge_error_code",
+        "acknowledge_error_message",
+        "current_leader",
+        "records",
+        "acquired_records",
+    )
+
+    def __init__(
+        self,
+        partition_index: int = 0,
+        error_code: int = 0,
+        error_message: str | None = None,
+        acknowledge_error_code: int = 0,
+        acknowledge_error_message: str | None = None,
+        current_leader: LeaderIdAndEpoch = FRESH,
+        records: bytes = b"",
+        acquired_records: list[AcquiredRecords] = FRESH,
+    ) -> None:
+        self.partition_index = partition_index
+        self.error_code = error_code
+        self.error_message = error_message
+        self.acknowledge_error_code = acknowledge_error_code
+        self.acknowledge_error_message = acknowledge_error_message
+        self.current_leader = LeaderIdAndEpoch() if current_leader is FRESH else current_leader
+        self.records = records
+        self.acquired_records = [] if acquired_records is FRESH else acquired_records
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_7.pack(self.partition_index, self.error_code)
@@ -353,12 +417,14 @@ class PartitionData:
         return cls(partition_index, error_code, error_message, acknowledge_error_code, acknowledge_error_message, current_leader, records, acquired_records), position
 
 
-@dataclass(slots=True)
-class ShareFetchableTopicResponse:
+class ShareFetchableTopicResponse(Structure):
     """Part of ShareFetchResponse, versions 1 to 2."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[PartitionData] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[PartitionData] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.topic_id)
@@ -383,8 +449,7 @@ class ShareFetchableTopicResponse:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class ShareFetchResponse:
+class ShareFetchResponse(Structure):
     """ShareFetchResponse, versions 1 to 2."""
 
     NAME: ClassVar[str] = "ShareFetchResponse"
@@ -393,12 +458,23 @@ class ShareFetchResponse:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    error_message: str | None = None
-    acquisition_lock_timeout_ms: int = 0
-    responses: list[ShareFetchableTopicResponse] = field(default_factory=list)
-    node_endpoints: list[NodeEndpoint] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "acquisition_lock_timeout_ms", "responses", "node_endpoints")
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        error_code: int = 0,
+        error_message: str | None = None,
+        acquisition_lock_timeout_ms: int = 0,
+        responses: list[ShareFetchableTopicResponse] = FRESH,
+        node_endpoints: list[NodeEndpoint] = FRESH,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.error_message = error_message
+        self.acquisition_lock_timeout_ms = acquisition_lock_timeout_ms
+        self.responses = [] if responses is FRESH else responses
+        self.node_endpoints = [] if node_endpoints is FRESH else node_endpoints
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 2:

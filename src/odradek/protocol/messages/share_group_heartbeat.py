@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -18,6 +17,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_count,
@@ -33,8 +33,7 @@ _LAYOUT_2 = Struct(">ih")
 _LAYOUT_3 = Struct(">ii")
 
 
-@dataclass(slots=True)
-class ShareGroupHeartbeatRequest:
+class ShareGroupHeartbeatRequest(Structure):
     """ShareGroupHeartbeatRequest, version 1."""
 
     NAME: ClassVar[str] = "ShareGroupHeartbeatRequest"
@@ -43,11 +42,21 @@ class ShareGroupHeartbeatRequest:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    group_id: str = ""
-    member_id: str = ""
-    member_epoch: int = 0
-    rack_id: str | None = None
-    subscribed_topic_names: list[str] | None = None
+    __slots__ = ("group_id", "member_id", "member_epoch", "rack_id", "subscribed_topic_names")
+
+    def __init__(
+        self,
+        group_id: str = "",
+        member_id: str = "",
+        member_epoch: int = 0,
+        rack_id: str | None = None,
+        subscribed_topic_names: list[str] | None = None,
+    ) -> None:
+        self.group_id = group_id
+        self.member_id = member_id
+        self.member_epoch = member_epoch
+        self.rack_id = rack_id
+        self.subscribed_topic_names = subscribed_topic_names
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 1:
@@ -88,12 +97,14 @@ class ShareGroupHeartbeatRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class TopicPartitions:
+class TopicPartitions(Structure):
     """Part of ShareGroupHeartbeatResponse, version 1."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[int] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.topic_id)
@@ -114,11 +125,13 @@ class TopicPartitions:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class Assignment:
+class Assignment(Structure):
     """Part of ShareGroupHeartbeatResponse, version 1."""
 
-    topic_partitions: list[TopicPartitions] = field(default_factory=list)
+    __slots__ = ("topic_partitions",)
+
+    def __init__(self, topic_partitions: list[TopicPartitions] = FRESH) -> None:
+        self.topic_partitions = [] if topic_partitions is FRESH else topic_partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_count(out, self.topic_partitions)
@@ -140,8 +153,7 @@ class Assignment:
         return cls(topic_partitions), position
 
 
-@dataclass(slots=True)
-class ShareGroupHeartbeatResponse:
+class ShareGroupHeartbeatResponse(Structure):
     """ShareGroupHeartbeatResponse, version 1."""
 
     NAME: ClassVar[str] = "ShareGroupHeartbeatResponse"
@@ -150,13 +162,25 @@ class ShareGroupHeartbeatResponse:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    error_message: str | None = None
-    member_id: str | None = None
-    member_epoch: int = 0
-    heartbeat_interval_ms: int = 0
-    assignment: Assignment | None = None
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "member_id", "member_epoch", "heartbeat_interval_ms", "assignment")
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        error_code: int = 0,
+        error_message: str | None = None,
+        member_id: str | None = None,
+        member_epoch: int = 0,
+        heartbeat_interval_ms: int = 0,
+        assignment: Assignment | None = None,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.error_message = error_message
+        self.member_id = member_id
+        self.member_epoch = member_epoch
+        self.heartbeat_interval_ms = heartbeat_interval_ms
+        self.assignment = assignment
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 1:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -17,6 +16,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_count,
@@ -35,8 +35,7 @@ _LAYOUT_5 = Struct(">h")
 _LAYOUT_6 = Struct(">ii")
 
 
-@dataclass(slots=True)
-class StreamsGroupDescribeRequest:
+class StreamsGroupDescribeRequest(Structure):
     """StreamsGroupDescribeRequest, version 0."""
 
     NAME: ClassVar[str] = "StreamsGroupDescribeRequest"
@@ -45,8 +44,11 @@ class StreamsGroupDescribeRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    group_ids: list[str] = field(default_factory=list)
-    include_authorized_operations: bool = False
+    __slots__ = ("group_ids", "include_authorized_operations")
+
+    def __init__(self, group_ids: list[str] = FRESH, include_authorized_operations: bool = False) -> None:
+        self.group_ids = [] if group_ids is FRESH else group_ids
+        self.include_authorized_operations = include_authorized_operations
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -77,12 +79,14 @@ class StreamsGroupDescribeRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class Endpoint:
+class Endpoint(Structure):
     """Part of StreamsGroupDescribeResponse, version 0."""
 
-    host: str = ""
-    port: int = 0
+    __slots__ = ("host", "port")
+
+    def __init__(self, host: str = "", port: int = 0) -> None:
+        self.host = host
+        self.port = port
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.host)
@@ -101,13 +105,15 @@ class Endpoint:
         return cls(host, port), position
 
 
-@dataclass(slots=True)
-class TaskOffset:
+class TaskOffset(Structure):
     """Part of StreamsGroupDescribeResponse, version 0."""
 
-    subtopology_id: str = ""
-    partition: int = 0
-    offset: int = 0
+    __slots__ = ("subtopology_id", "partition", "offset")
+
+    def __init__(self, subtopology_id: str = "", partition: int = 0, offset: int = 0) -> None:
+        self.subtopology_id = subtopology_id
+        self.partition = partition
+        self.offset = offset
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.subtopology_id)
@@ -126,12 +132,14 @@ class TaskOffset:
         return cls(subtopology_id, partition, offset), position
 
 
-@dataclass(slots=True)
-class TaskIds:
+class TaskIds(Structure):
     """Part of StreamsGroupDescribeResponse, version 0."""
 
-    subtopology_id: str = ""
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("subtopology_id", "partitions")
+
+    def __init__(self, subtopology_id: str = "", partitions: list[int] = FRESH) -> None:
+        self.subtopology_id = subtopology_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.subtopology_id)
@@ -151,12 +159,14 @@ class TaskIds:
         return cls(subtopology_id, partitions), position
 
 
-@dataclass(slots=True)
-class KeyValue:
+class KeyValue(Structure):
     """Part of StreamsGroupDescribeResponse, version 0."""
 
-    key: str = ""
-    value: str = ""
+    __slots__ = ("key", "value")
+
+    def __init__(self, key: str = "", value: str = "") -> None:
+        self.key = key
+        self.value = value
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.key)
@@ -174,13 +184,17 @@ class KeyValue:
         return cls(key, value_), position
 
 
-@dataclass(slots=True)
-class Assignment:
+class Assignment(Structure):
     """Part of StreamsGroupDescribeResponse, version 0."""
 
-    active_tasks: list[TaskIds] = field(default_factory=list)
-    standby_tasks: list[TaskIds] = field(default_factory=list)
-    warmup_tasks: list[TaskIds] = field(default_factory=list)
+    __slots__ = ("active_tasks", "standby_tasks", "warmup_tasks")
+
+    def __init__(
+        self, active_tasks: list[TaskIds] = FRESH, standby_tasks: list[TaskIds] = FRESH, warmup_tasks: list[TaskIds] = FRESH
+    ) -> None:
+        self.active_tasks = [] if active_tasks is FRESH else active_tasks
+        self.standby_tasks = [] if standby_tasks is FRESH else standby_tasks
+        self.warmup_tasks = [] if warmup_tasks is FRESH else warmup_tasks
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_count(out, self.active_tasks)
@@ -218,14 +232,16 @@ class Assignment:
         return cls(active_tasks, standby_tasks, warmup_tasks), position
 
 
-@dataclass(slots=True)
-class TopicInfo:
+class TopicInfo(Structure):
     """Part of StreamsGroupDescribeResponse, version 0."""
 
-    name: str = ""
-    partitions: int = 0
-    replication_factor: int = 0
-    topic_configs: list[KeyValue] = field(default_factory=list)
+    __slots__ = ("name", "partitions", "replication_factor", "topic_configs")
+
+    def __init__(self, name: str = "", partitions: int = 0, replication_factor: int = 0, topic_configs: list[KeyValue] = FRESH) -> None:
+        self.name = name
+        self.partitions = partitions
+        self.replication_factor = replication_factor
+        self.topic_configs = [] if topic_configs is FRESH else topic_configs
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -252,15 +268,24 @@ class TopicInfo:
         return cls(name, partitions, replication_factor, topic_configs), position
 
 
-@dataclass(slots=True)
-class Subtopology:
+class Subtopology(Structure):
     """Part of StreamsGroupDescribeResponse, version 0."""
 
-    subtopology_id: str = ""
-    source_topics: list[str] = field(default_factory=list)
-    repartition_sink_topics: list[str] = field(default_factory=list)
-    state_changelog_topics: list[TopicInfo] = field(default_factory=list)
-    repartition_source_topics: list[TopicInfo] = field(default_factory=list)
+    __slots__ = ("subtopology_id", "source_topics", "repartition_sink_topics", "state_changelog_topics", "repartition_source_topics")
+
+    def __init__(
+        self,
+        subtopology_id: str = "",
+        source_topics: list[str] = FRESH,
+        repartition_sink_topics: list[str] = FRESH,
+        state_changelog_topics: list[TopicInfo] = FRESH,
+        repartition_source_topics: list[TopicInfo] = FRESH,
+    ) -> None:
+        self.subtopology_id = subtopology_id
+        self.source_topics = [] if source_topics is FRESH else source_topics
+        self.repartition_sink_topics = [] if repartition_sink_topics is FRESH else repartition_sink_topics
+        self.state_changelog_topics = [] if state_changelog_topics is FRESH else state_changelog_topics
+        self.repartition_source_topics = [] if repartition_source_topics is FRESH else repartition_source_topics
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.subtopology_id)
@@ -300,25 +325,60 @@ class Subtopology:
         return cls(subtopology_id, source_topics, repartition_sink_topics, state_changelog_topics, repartition_source_topics), position
 
 
-@dataclass(slots=True)
-class Member:
+class Member(Structure):
     """Part of StreamsGroupDescribeResponse, version 0."""
 
-    member_id: str = ""
-    member_epoch: int = 0
-    instance_id: str | None = None
-    rack_id: str | None = None
-    client_id: str = ""
-    client_host: str = ""
-    topology_epoch: int = 0
-    process_id: str = ""
-    user_endpoint: Endpoint | None = None
-    client_tags: list[KeyValue] = field(default_factory=list)
-    task_offsets: list[TaskOffset] = field(default_factory=list)
-    task_end_offsets: list[TaskOffset] = field(default_factory=list)
-    assignment: Assignment = field(default_factory=Assignment)
-    target_assignment: Assignment = field(default_factory=Assignment)
-    is_classic: bool = False
+    __slots__ = (
+        "member_id",
+        "member_epoch",
+        "instance_id",
+        "rack_id",
+        "client_id",
+        "client_host",
+        "topology_epoch",
+        "process_id",
+        "user_endpoint",
+        "client_tags",
+        "task_offsets",
+        "task_end_offsets",
+        "assignment",
+        "target_assignment",
+        "is_classic",
+    )
+
+    def __init__(
+        self,
+        member_id: str = "",
+        member_epoch: int = 0,
+        instance_id: str | None = None,
+        rack_id: str | None = None,
+        client_id: str = "",
+        client_host: str = "",
+        topology_epoch: int = 0,
+        process_id: str = "",
+        user_endpoint: Endpoint | None = None,
+        client_tags: list[KeyValue] = FRESH,
+        task_offsets: list[TaskOffset] = FRESH,
+        task_end_offsets: list[TaskOffset] = FRESH,
+        assignment: Assignment = FRESH,
+        target_assignment: Assignment = FRESH,
+        is_classic: bool = False,
+    ) -> None:
+        self.member_id = member_id
+        self.member_epoch = member_epoch
+        self.instance_id = instance_id
+        self.rack_id = rack_id
+        self.client_id = client_id
+        self.client_host = client_host
+        self.topology_epoch = topology_epoch
+        self.process_id = process_id
+        self.user_endpoint = user_endpoint
+        self.client_tags = [] if client_tags is FRESH else client_tags
+        self.task_offsets = [] if task_offsets is FRESH else task_offsets
+        self.task_end_offsets = [] if task_end_offsets is FRESH else task_end_offsets
+        self.assignment = Assignment() if assignment is FRESH else assignment
+        self.target_assignment = Assignment() if target_assignment is FRESH else target_assignment
+        self.is_classic = is_classic
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.member_id)
@@ -392,12 +452,14 @@ class Member:
         return cls(member_id, member_epoch, instance_id, rack_id, client_id, client_host, topology_epoch, process_id, user_endpoint, client_tags, task_offsets, task_end_offsets, assignment, target_assignment, is_classic), position
 
 
-@dataclass(slots=True)
-class Topology:
+class Topology(Structure):
     """Part of StreamsGroupDescribeResponse, version 0."""
 
-    epoch: int = 0
-    subtopologies: list[Subtopology] | None = None
+    __slots__ = ("epoch", "subtopologies")
+
+    def __init__(self, epoch: int = 0, subtopologies: list[Subtopology] | None = None) -> None:
+        self.epoch = epoch
+        self.subtopologies = subtopologies
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_4.pack(self.epoch)
@@ -426,19 +488,42 @@ class Topology:
         return cls(epoch, subtopologies), position
 
 
-@dataclass(slots=True)
-class DescribedGroup:
+class DescribedGroup(Structure):
     """Part of StreamsGroupDescribeResponse, version 0."""
 
-    error_code: int = 0
-    error_message: str | None = None
-    group_id: str = ""
-    group_state: str = ""
-    group_epoch: int = 0
-    assignment_epoch: int = 0
-    topology: Topology | None = None
-    members: list[Member] = field(default_factory=list)
-    authorized_operations: int = -2147483648
+    __slots__ = (
+        "error_code",
+        "error_message",
+        "group_id",
+        "group_state",
+        "group_epoch",
+        "assignment_epoch",
+        "topology",
+        "members",
+        "authorized_operations",
+    )
+
+    def __init__(
+        self,
+        error_code: int = 0,
+        error_message: str | None = None,
+        group_id: str = "",
+        group_state: str = "",
+        group_epoch: int = 0,
+        assignment_epoch: int = 0,
+        topology: Topology | None = None,
+        members: list[Member] = FRESH,
+        authorized_operations: int = -2147483648,
+    ) -> None:
+        self.error_code = error_code
+        self.error_message = error_message
+        self.group_id = group_id
+        self.group_state = group_state
+        self.group_epoch = group_epoch
+        self.assignment_epoch = assignment_epoch
+        self.topology = topology
+        self.members = [] if members is FRESH else members
+        self.authorized_operations = authorized_operations
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_5.pack(self.error_code)
@@ -486,8 +571,7 @@ class DescribedGroup:
         return cls(error_code, error_message, group_id, group_state, group_epoch, assignment_epoch, topology, members, authorized_operations), position
 
 
-@dataclass(slots=True)
-class StreamsGroupDescribeResponse:
+class StreamsGroupDescribeResponse(Structure):
     """StreamsGroupDescribeResponse, version 0."""
 
     NAME: ClassVar[str] = "StreamsGroupDescribeResponse"
@@ -496,8 +580,11 @@ class StreamsGroupDescribeResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    groups: list[DescribedGroup] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "groups")
+
+    def __init__(self, throttle_time_ms: int = 0, groups: list[DescribedGroup] = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.groups = [] if groups is FRESH else groups
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

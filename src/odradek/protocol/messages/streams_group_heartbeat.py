@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -18,6 +17,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_compact_count,
     write_compact_nullable_count,
@@ -38,12 +38,14 @@ _LAYOUT_6 = Struct(">b")
 _LAYOUT_7 = Struct(">iiii")
 
 
-@dataclass(slots=True)
-class KeyValue:
+class KeyValue(Structure):
     """Part of StreamsGroupHeartbeatRequest, version 0."""
 
-    key: str = ""
-    value: str = ""
+    __slots__ = ("key", "value")
+
+    def __init__(self, key: str = "", value: str = "") -> None:
+        self.key = key
+        self.value = value
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.key)
@@ -61,12 +63,14 @@ class KeyValue:
         return cls(key, value_), position
 
 
-@dataclass(slots=True)
-class StreamsGroupHeartbeatRequestEndpoint:
+class StreamsGroupHeartbeatRequestEndpoint(Structure):
     """Part of StreamsGroupHeartbeatRequest, version 0."""
 
-    host: str = ""
-    port: int = 0
+    __slots__ = ("host", "port")
+
+    def __init__(self, host: str = "", port: int = 0) -> None:
+        self.host = host
+        self.port = port
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.host)
@@ -85,13 +89,15 @@ class StreamsGroupHeartbeatRequestEndpoint:
         return cls(host, port), position
 
 
-@dataclass(slots=True)
-class TaskOffset:
+class TaskOffset(Structure):
     """Part of StreamsGroupHeartbeatRequest, version 0."""
 
-    subtopology_id: str = ""
-    partition: int = 0
-    offset: int = 0
+    __slots__ = ("subtopology_id", "partition", "offset")
+
+    def __init__(self, subtopology_id: str = "", partition: int = 0, offset: int = 0) -> None:
+        self.subtopology_id = subtopology_id
+        self.partition = partition
+        self.offset = offset
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.subtopology_id)
@@ -110,12 +116,14 @@ class TaskOffset:
         return cls(subtopology_id, partition, offset), position
 
 
-@dataclass(slots=True)
-class StreamsGroupHeartbeatRequestTaskIds:
+class StreamsGroupHeartbeatRequestTaskIds(Structure):
     """Part of StreamsGroupHeartbeatRequest, version 0."""
 
-    subtopology_id: str = ""
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("subtopology_id", "partitions")
+
+    def __init__(self, subtopology_id: str = "", partitions: list[int] = FRESH) -> None:
+        self.subtopology_id = subtopology_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.subtopology_id)
@@ -135,13 +143,17 @@ class StreamsGroupHeartbeatRequestTaskIds:
         return cls(subtopology_id, partitions), position
 
 
-@dataclass(slots=True)
-class CopartitionGroup:
+class CopartitionGroup(Structure):
     """Part of StreamsGroupHeartbeatRequest, version 0."""
 
-    source_topics: list[int] = field(default_factory=list)
-    source_topic_regex: list[int] = field(default_factory=list)
-    repartition_source_topics: list[int] = field(default_factory=list)
+    __slots__ = ("source_topics", "source_topic_regex", "repartition_source_topics")
+
+    def __init__(
+        self, source_topics: list[int] = FRESH, source_topic_regex: list[int] = FRESH, repartition_source_topics: list[int] = FRESH
+    ) -> None:
+        self.source_topics = [] if source_topics is FRESH else source_topics
+        self.source_topic_regex = [] if source_topic_regex is FRESH else source_topic_regex
+        self.repartition_source_topics = [] if repartition_source_topics is FRESH else repartition_source_topics
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_count(out, self.source_topics)
@@ -167,14 +179,16 @@ class CopartitionGroup:
         return cls(source_topics, source_topic_regex, repartition_source_topics), position
 
 
-@dataclass(slots=True)
-class TopicInfo:
+class TopicInfo(Structure):
     """Part of StreamsGroupHeartbeatRequest, version 0."""
 
-    name: str = ""
-    partitions: int = 0
-    replication_factor: int = 0
-    topic_configs: list[KeyValue] = field(default_factory=list)
+    __slots__ = ("name", "partitions", "replication_factor", "topic_configs")
+
+    def __init__(self, name: str = "", partitions: int = 0, replication_factor: int = 0, topic_configs: list[KeyValue] = FRESH) -> None:
+        self.name = name
+        self.partitions = partitions
+        self.replication_factor = replication_factor
+        self.topic_configs = [] if topic_configs is FRESH else topic_configs
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -201,17 +215,36 @@ class TopicInfo:
         return cls(name, partitions, replication_factor, topic_configs), position
 
 
-@dataclass(slots=True)
-class Subtopology:
+class Subtopology(Structure):
     """Part of StreamsGroupHeartbeatRequest, version 0."""
 
-    subtopology_id: str = ""
-    source_topics: list[str] = field(default_factory=list)
-    source_topic_regex: list[str] = field(default_factory=list)
-    state_changelog_topics: list[TopicInfo] = field(default_factory=list)
-    repartition_sink_topics: list[str] = field(default_factory=list)
-    repartition_source_topics: list[TopicInfo] = field(default_factory=list)
-    copartition_groups: list[CopartitionGroup] = field(default_factory=list)
+    __slots__ = (
+        "subtopology_id",
+        "source_topics",
+        "source_topic_regex",
+        "state_changelog_topics",
+        "repartition_sink_topics",
+        "repartition_source_topics",
+        "copartition_groups",
+    )
+
+    def __init__(
+        self,
+        subtopology_id: str = "",
+        source_topics: list[str] = FRESH,
+        source_topic_regex: list[str] = FRESH,
+        state_changelog_topics: list[TopicInfo] = FRESH,
+        repartition_sink_topics: list[str] = FRESH,
+        repartition_source_topics: list[TopicInfo] = FRESH,
+        copartition_groups: list[CopartitionGroup] = FRESH,
+    ) -> None:
+        self.subtopology_id = subtopology_id
+        self.source_topics = [] if source_topics is FRESH else source_topics
+        self.source_topic_regex = [] if source_topic_regex is FRESH else source_topic_regex
+        self.state_changelog_topics = [] if state_changelog_topics is FRESH else state_changelog_topics
+        self.repartition_sink_topics = [] if repartition_sink_topics is FRESH else repartition_sink_topics
+        self.repartition_source_topics = [] if repartition_source_topics is FRESH else repartition_source_topics
+        self.copartition_groups = [] if copartition_groups is FRESH else copartition_groups
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.subtopology_id)
@@ -263,12 +296,14 @@ class Subtopology:
         return cls(subtopology_id, source_topics, source_topic_regex, state_changelog_topics, repartition_sink_topics, repartition_source_topics, copartition_groups), position
 
 
-@dataclass(slots=True)
-class Topology:
+class Topology(Structure):
     """Part of StreamsGroupHeartbeatRequest, version 0."""
 
-    epoch: int = 0
-    subtopologies: list[Subtopology] = field(default_factory=list)
+    __slots__ = ("epoch", "subtopologies")
+
+    def __init__(self, epoch: int = 0, subtopologies: list[Subtopology] = FRESH) -> None:
+        self.epoch = epoch
+        self.subtopologies = [] if subtopologies is FRESH else subtopologies
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_3.pack(self.epoch)
@@ -293,8 +328,7 @@ class Topology:
         return cls(epoch, subtopologies), position
 
 
-@dataclass(slots=True)
-class StreamsGroupHeartbeatRequest:
+class StreamsGroupHeartbeatRequest(Structure):
     """StreamsGroupHeartbeatRequest, version 0."""
 
     NAME: ClassVar[str] = "StreamsGroupHeartbeatRequest"
@@ -303,23 +337,63 @@ class StreamsGroupHeartbeatRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    group_id: str = ""
-    member_id: str = ""
-    member_epoch: int = 0
-    endpoint_information_epoch: int = 0
-    instance_id: str | None = None
-    rack_id: str | None = None
-    rebalance_timeout_ms: int = -1
-    topology: Topology | None = None
-    active_tasks: list[StreamsGroupHeartbeatRequestTaskIds] | None = None
-    standby_tasks: list[StreamsGroupHeartbeatRequestTaskIds] | None = None
-    warmup_tasks: list[StreamsGroupHeartbeatRequestTaskIds] | None = None
-    process_id: str | None = None
-    user_endpoint: StreamsGroupHeartbeatRequestEndpoint | None = None
-    client_tags: list[KeyValue] | None = None
-    task_offsets: list[TaskOffset] | None = None
-    task_end_offsets: list[TaskOffset] | None = None
-    shutdown_application: bool = False
+    __slots__ = (
+        "group_id",
+        "member_id",
+        "member_epoch",
+        "endpoint_information_epoch",
+        "instance_id",
+        "rack_id",
+        "rebalance_timeout_ms",
+        "topology",
+        "active_tasks",
+        "standby_tasks",
+        "warmup_tasks",
+        "process_id",
+        "user_endpoint",
+        "client_tags",
+        "task_offsets",
+        "task_end_offsets",
+        "shutdown_application",
+    )
+
+    def __init__(
+        self,
+        group_id: str = "",
+        member_id: str = "",
+        member_epoch: int = 0,
+        endpoint_information_epoch: int = 0,
+        instance_id: str | None = None,
+        rack_id: str | None = None,
+        rebalance_timeout_ms: int = -1,
+        topology: Topology | None = None,
+        active_tasks: list[StreamsGroupHeartbeatRequestTaskIds] | None = None,
+        standby_tasks: list[StreamsGroupHeartbeatRequestTaskIds] | None = None,
+        warmup_tasks: list[StreamsGroupHeartbeatRequestTaskIds] | None = None,
+        process_id: str | None = None,
+        user_endpoint: StreamsGroupHeartbeatRequestEndpoint | None = None,
+        client_tags: list[KeyValue] | None = None,
+        task_offsets: list[TaskOffset] | None = None,
+        task_end_offsets: list[TaskOffset] | None = None,
+        shutdown_application: bool = False,
+    ) -> None:
+        self.group_id = group_id
+        self.member_id = member_id
+        self.member_epoch = member_epoch
+        self.endpoint_information_epoch = endpoint_information_epoch
+        self.instance_id = instance_id
+        self.rack_id = rack_id
+        self.rebalance_timeout_ms = rebalance_timeout_ms
+        self.topology = topology
+        self.active_tasks = active_tasks
+        self.standby_tasks = standby_tasks
+        self.warmup_tasks = warmup_tasks
+        self.process_id = process_id
+        self.user_endpoint = user_endpoint
+        self.client_tags = client_tags
+        self.task_offsets = task_offsets
+        self.task_end_offsets = task_end_offsets
+        self.shutdown_application = shutdown_application
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -456,12 +530,14 @@ class StreamsGroupHeartbeatRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class Status:
+class Status(Structure):
     """Part of StreamsGroupHeartbeatResponse, version 0."""
 
-    status_code: int = 0
-    status_detail: str = ""
+    __slots__ = ("status_code", "status_detail")
+
+    def __init__(self, status_code: int = 0, status_detail: str = "") -> None:
+        self.status_code = status_code
+        self.status_detail = status_detail
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_6.pack(self.status_code)
@@ -480,12 +556,14 @@ class Status:
         return cls(status_code, status_detail), position
 
 
-@dataclass(slots=True)
-class TopicPartition:
+class TopicPartition(Structure):
     """Part of StreamsGroupHeartbeatResponse, version 0."""
 
-    topic: str = ""
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("topic", "partitions")
+
+    def __init__(self, topic: str = "", partitions: list[int] = FRESH) -> None:
+        self.topic = topic
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.topic)
@@ -505,12 +583,14 @@ class TopicPartition:
         return cls(topic, partitions), position
 
 
-@dataclass(slots=True)
-class StreamsGroupHeartbeatResponseTaskIds:
+class StreamsGroupHeartbeatResponseTaskIds(Structure):
     """Part of StreamsGroupHeartbeatResponse, version 0."""
 
-    subtopology_id: str = ""
-    partitions: list[int] = field(default_factory=list)
+    __slots__ = ("subtopology_id", "partitions")
+
+    def __init__(self, subtopology_id: str = "", partitions: list[int] = FRESH) -> None:
+        self.subtopology_id = subtopology_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.subtopology_id)
@@ -530,12 +610,14 @@ class StreamsGroupHeartbeatResponseTaskIds:
         return cls(subtopology_id, partitions), position
 
 
-@dataclass(slots=True)
-class StreamsGroupHeartbeatResponseEndpoint:
+class StreamsGroupHeartbeatResponseEndpoint(Structure):
     """Part of StreamsGroupHeartbeatResponse, version 0."""
 
-    host: str = ""
-    port: int = 0
+    __slots__ = ("host", "port")
+
+    def __init__(self, host: str = "", port: int = 0) -> None:
+        self.host = host
+        self.port = port
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.host)
@@ -554,13 +636,20 @@ class StreamsGroupHeartbeatResponseEndpoint:
         return cls(host, port), position
 
 
-@dataclass(slots=True)
-class EndpointToPartitions:
+class EndpointToPartitions(Structure):
     """Part of StreamsGroupHeartbeatResponse, version 0."""
 
-    user_endpoint: StreamsGroupHeartbeatResponseEndpoint = field(default_factory=StreamsGroupHeartbeatResponseEndpoint)
-    active_partitions: list[TopicPartition] = field(default_factory=list)
-    standby_partitions: list[TopicPartition] = field(default_factory=list)
+    __slots__ = ("user_endpoint", "active_partitions", "standby_partitions")
+
+    def __init__(
+        self,
+        user_endpoint: StreamsGroupHeartbeatResponseEndpoint = FRESH,
+        active_partitions: list[TopicPartition] = FRESH,
+        standby_partitions: list[TopicPartition] = FRESH,
+    ) -> None:
+        self.user_endpoint = StreamsGroupHeartbeatResponseEndpoint() if user_endpoint is FRESH else user_endpoint
+        self.active_partitions = [] if active_partitions is FRESH else active_partitions
+        self.standby_partitions = [] if standby_partitions is FRESH else standby_partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         self.user_endpoint.encode(out, version)
@@ -592,8 +681,7 @@ class EndpointToPartitions:
         return cls(user_endpoint, active_partitions, standby_partitions), position
 
 
-@dataclass(slots=True)
-class StreamsGroupHeartbeatResponse:
+class StreamsGroupHeartbeatResponse(Structure):
     """StreamsGroupHeartbeatResponse, version 0."""
 
     NAME: ClassVar[str] = "StreamsGroupHeartbeatResponse"
@@ -602,20 +690,54 @@ class StreamsGroupHeartbeatResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    error_message: str | None = None
-    member_id: str = ""
-    member_epoch: int = 0
-    heartbeat_interval_ms: int = 0
-    acceptable_recovery_lag: int = 0
-    task_offset_interval_ms: int = 0
-    status: list[Status] | None = field(default_factory=list)
-    active_tasks: list[StreamsGroupHeartbeatResponseTaskIds] | None = None
-    standby_tasks: list[StreamsGroupHeartbeatResponseTaskIds] | None = None
-    warmup_tasks: list[StreamsGroupHeartbeatResponseTaskIds] | None = None
-    endpoint_information_epoch: int = 0
-    partitions_by_user_endpoint: list[EndpointToPartitions] | None = None
+    __slots__ = (
+        "throttle_time_ms",
+        "error_code",
+        "error_message",
+        "member_id",
+        "member_epoch",
+        "heartbeat_interval_ms",
+        "acceptable_recovery_lag",
+        "task_offset_interval_ms",
+        "status",
+        "active_tasks",
+        "standby_tasks",
+        "warmup_tasks",
+        "endpoint_information_epoch",
+        "partitions_by_user_endpoint",
+    )
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        error_code: int = 0,
+        error_message: str | None = None,
+        member_id: str = "",
+        member_epoch: int = 0,
+        heartbeat_interval_ms: int = 0,
+        acceptable_recovery_lag: int = 0,
+        task_offset_interval_ms: int = 0,
+        status: list[Status] | None = FRESH,
+        active_tasks: list[StreamsGroupHeartbeatResponseTaskIds] | None = None,
+        standby_tasks: list[StreamsGroupHeartbeatResponseTaskIds] | None = None,
+        warmup_tasks: list[StreamsGroupHeartbeatResponseTaskIds] | None = None,
+        endpoint_information_epoch: int = 0,
+        partitions_by_user_endpoint: list[EndpointToPartitions] | None = None,
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.error_message = error_message
+        self.member_id = member_id
+        self.member_epoch = member_epoch
+        self.heartbeat_interval_ms = heartbeat_interval_ms
+        self.acceptable_recovery_lag = acceptable_recovery_lag
+        self.task_offset_interval_ms = task_offset_interval_ms
+        self.status = [] if status is FRESH else status
+        self.active_tasks = active_tasks
+        self.standby_tasks = standby_tasks
+        self.warmup_tasks = warmup_tasks
+        self.endpoint_information_epoch = endpoint_information_epoch
+        self.partitions_by_user_endpoint = partitions_by_user_endpoint
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -19,6 +18,7 @@ from odradek.wire.reading import (
     skip_tagged_fields,
 )
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import (
     write_bytes,
     write_compact_bytes,
@@ -35,12 +35,14 @@ _LAYOUT_1 = Struct(">ih")
 _LAYOUT_2 = Struct(">h")
 
 
-@dataclass(slots=True)
-class SyncGroupRequestAssignment:
+class SyncGroupRequestAssignment(Structure):
     """Part of SyncGroupRequest, versions 0 to 5."""
 
-    member_id: str = ""
-    assignment: bytes = b""
+    __slots__ = ("member_id", "assignment")
+
+    def __init__(self, member_id: str = "", assignment: bytes = b"") -> None:
+        self.member_id = member_id
+        self.assignment = assignment
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 4:
@@ -72,8 +74,7 @@ class SyncGroupRequestAssignment:
         return cls(member_id, assignment), position
 
 
-@dataclass(slots=True)
-class SyncGroupRequest:
+class SyncGroupRequest(Structure):
     """SyncGroupRequest, versions 0 to 5."""
 
     NAME: ClassVar[str] = "SyncGroupRequest"
@@ -82,13 +83,25 @@ class SyncGroupRequest:
     VERSION_MAX: ClassVar[int] = 5
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 4
 
-    group_id: str = ""
-    generation_id: int = 0
-    member_id: str = ""
-    group_instance_id: str | None = None
-    protocol_type: str | None = None
-    protocol_name: str | None = None
-    assignments: list[SyncGroupRequestAssignment] = field(default_factory=list)
+    __slots__ = ("group_id", "generation_id", "member_id", "group_instance_id", "protocol_type", "protocol_name", "assignments")
+
+    def __init__(
+        self,
+        group_id: str = "",
+        generation_id: int = 0,
+        member_id: str = "",
+        group_instance_id: str | None = None,
+        protocol_type: str | None = None,
+        protocol_name: str | None = None,
+        assignments: list[SyncGroupRequestAssignment] = FRESH,
+    ) -> None:
+        self.group_id = group_id
+        self.generation_id = generation_id
+        self.member_id = member_id
+        self.group_instance_id = group_instance_id
+        self.protocol_type = protocol_type
+        self.protocol_name = protocol_name
+        self.assignments = [] if assignments is FRESH else assignments
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 5:
@@ -177,8 +190,7 @@ class SyncGroupRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class SyncGroupResponse:
+class SyncGroupResponse(Structure):
     """SyncGroupResponse, versions 0 to 5."""
 
     NAME: ClassVar[str] = "SyncGroupResponse"
@@ -187,11 +199,21 @@ class SyncGroupResponse:
     VERSION_MAX: ClassVar[int] = 5
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 4
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    protocol_type: str | None = None
-    protocol_name: str | None = None
-    assignment: bytes = b""
+    __slots__ = ("throttle_time_ms", "error_code", "protocol_type", "protocol_name", "assignment")
+
+    def __init__(
+        self,
+        throttle_time_ms: int = 0,
+        error_code: int = 0,
+        protocol_type: str | None = None,
+        protocol_name: str | None = None,
+        assignment: bytes = b"",
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.protocol_type = protocol_type
+        self.protocol_name = protocol_name
+        self.assignment = assignment
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 5:

@@ -3,20 +3,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_compact_nullable_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import Structure
 from odradek.wire.writing import write_compact_nullable_string
 
 _LAYOUT_0 = Struct(">i")
 _LAYOUT_1 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class UnregisterBrokerRequest:
+class UnregisterBrokerRequest(Structure):
     """UnregisterBrokerRequest, version 0."""
 
     NAME: ClassVar[str] = "UnregisterBrokerRequest"
@@ -25,7 +24,10 @@ class UnregisterBrokerRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    broker_id: int = 0
+    __slots__ = ("broker_id",)
+
+    def __init__(self, broker_id: int = 0) -> None:
+        self.broker_id = broker_id
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -52,8 +54,7 @@ class UnregisterBrokerRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class UnregisterBrokerResponse:
+class UnregisterBrokerResponse(Structure):
     """UnregisterBrokerResponse, version 0."""
 
     NAME: ClassVar[str] = "UnregisterBrokerResponse"
@@ -62,9 +63,12 @@ class UnregisterBrokerResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    error_message: str | None = ""
+    __slots__ = ("throttle_time_ms", "error_code", "error_message")
+
+    def __init__(self, throttle_time_ms: int = 0, error_code: int = 0, error_message: str | None = "") -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.error_message = error_message
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

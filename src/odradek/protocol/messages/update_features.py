@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_compact_count, read_compact_nullable_string, read_compact_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version, unsupported_field
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_nullable_string, write_compact_string
 
 _LAYOUT_0 = Struct(">hb")
@@ -19,14 +19,16 @@ _LAYOUT_4 = Struct(">h")
 _LAYOUT_5 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class FeatureUpdateKey:
+class FeatureUpdateKey(Structure):
     """Part of UpdateFeaturesRequest, versions 0 to 2."""
 
-    feature: str = ""
-    max_version_level: int = 0
-    allow_downgrade: bool = False
-    upgrade_type: int = 1
+    __slots__ = ("feature", "max_version_level", "allow_downgrade", "upgrade_type")
+
+    def __init__(self, feature: str = "", max_version_level: int = 0, allow_downgrade: bool = False, upgrade_type: int = 1) -> None:
+        self.feature = feature
+        self.max_version_level = max_version_level
+        self.allow_downgrade = allow_downgrade
+        self.upgrade_type = upgrade_type
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.feature)
@@ -58,8 +60,7 @@ class FeatureUpdateKey:
         return cls(feature, max_version_level, allow_downgrade, upgrade_type), position
 
 
-@dataclass(slots=True)
-class UpdateFeaturesRequest:
+class UpdateFeaturesRequest(Structure):
     """UpdateFeaturesRequest, versions 0 to 2."""
 
     NAME: ClassVar[str] = "UpdateFeaturesRequest"
@@ -68,9 +69,12 @@ class UpdateFeaturesRequest:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    timeout_ms: int = 60000
-    feature_updates: list[FeatureUpdateKey] = field(default_factory=list)
-    validate_only: bool = False
+    __slots__ = ("timeout_ms", "feature_updates", "validate_only")
+
+    def __init__(self, timeout_ms: int = 60000, feature_updates: list[FeatureUpdateKey] = FRESH, validate_only: bool = False) -> None:
+        self.timeout_ms = timeout_ms
+        self.feature_updates = [] if feature_updates is FRESH else feature_updates
+        self.validate_only = validate_only
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:
@@ -115,13 +119,15 @@ class UpdateFeaturesRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class UpdatableFeatureResult:
+class UpdatableFeatureResult(Structure):
     """Part of UpdateFeaturesResponse, versions 0 to 1."""
 
-    feature: str = ""
-    error_code: int = 0
-    error_message: str | None = ""
+    __slots__ = ("feature", "error_code", "error_message")
+
+    def __init__(self, feature: str = "", error_code: int = 0, error_message: str | None = "") -> None:
+        self.feature = feature
+        self.error_code = error_code
+        self.error_message = error_message
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.feature)
@@ -142,8 +148,7 @@ class UpdatableFeatureResult:
         return cls(feature, error_code, error_message), position
 
 
-@dataclass(slots=True)
-class UpdateFeaturesResponse:
+class UpdateFeaturesResponse(Structure):
     """UpdateFeaturesResponse, versions 0 to 2."""
 
     NAME: ClassVar[str] = "UpdateFeaturesResponse"
@@ -152,10 +157,15 @@ class UpdateFeaturesResponse:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    error_message: str | None = ""
-    results: list[UpdatableFeatureResult] = field(default_factory=list)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "results")
+
+    def __init__(
+        self, throttle_time_ms: int = 0, error_code: int = 0, error_message: str | None = "", results: list[UpdatableFeatureResult] = FRESH
+    ) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.error_message = error_message
+        self.results = [] if results is FRESH else results
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:

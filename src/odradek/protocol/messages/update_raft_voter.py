@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.wire.reading import read_compact_count, read_compact_nullable_string, read_compact_string, read_tag, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, tag_size_mismatch, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.varint import read_unsigned_varint
 from odradek.wire.writing import write_compact_count, write_compact_nullable_string, write_compact_string, write_tagged_field
 
@@ -21,13 +21,15 @@ _LAYOUT_4 = Struct(">i")
 _LAYOUT_5 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class Listener:
+class Listener(Structure):
     """Part of UpdateRaftVoterRequest, version 0."""
 
-    name: str = ""
-    host: str = ""
-    port: int = 0
+    __slots__ = ("name", "host", "port")
+
+    def __init__(self, name: str = "", host: str = "", port: int = 0) -> None:
+        self.name = name
+        self.host = host
+        self.port = port
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -48,12 +50,14 @@ class Listener:
         return cls(name, host, port), position
 
 
-@dataclass(slots=True)
-class KRaftVersionFeature:
+class KRaftVersionFeature(Structure):
     """Part of UpdateRaftVoterRequest, version 0."""
 
-    min_supported_version: int = 0
-    max_supported_version: int = 0
+    __slots__ = ("min_supported_version", "max_supported_version")
+
+    def __init__(self, min_supported_version: int = 0, max_supported_version: int = 0) -> None:
+        self.min_supported_version = min_supported_version
+        self.max_supported_version = max_supported_version
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_1.pack(self.min_supported_version, self.max_supported_version)
@@ -70,8 +74,7 @@ class KRaftVersionFeature:
         return cls(min_supported_version, max_supported_version), position
 
 
-@dataclass(slots=True)
-class UpdateRaftVoterRequest:
+class UpdateRaftVoterRequest(Structure):
     """UpdateRaftVoterRequest, version 0."""
 
     NAME: ClassVar[str] = "UpdateRaftVoterRequest"
@@ -80,12 +83,23 @@ class UpdateRaftVoterRequest:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    cluster_id: str | None = ""
-    current_leader_epoch: int = 0
-    voter_id: int = 0
-    voter_directory_id: Uuid = ZERO_UUID
-    listeners: list[Listener] = field(default_factory=list)
-    kraft_version_feature: KRaftVersionFeature = field(default_factory=KRaftVersionFeature)
+    __slots__ = ("cluster_id", "current_leader_epoch", "voter_id", "voter_directory_id", "listeners", "kraft_version_feature")
+
+    def __init__(
+        self,
+        cluster_id: str | None = "",
+        current_leader_epoch: int = 0,
+        voter_id: int = 0,
+        voter_directory_id: Uuid = ZERO_UUID,
+        listeners: list[Listener] = FRESH,
+        kraft_version_feature: KRaftVersionFeature = FRESH,
+    ) -> None:
+        self.cluster_id = cluster_id
+        self.current_leader_epoch = current_leader_epoch
+        self.voter_id = voter_id
+        self.voter_directory_id = voter_directory_id
+        self.listeners = [] if listeners is FRESH else listeners
+        self.kraft_version_feature = KRaftVersionFeature() if kraft_version_feature is FRESH else kraft_version_feature
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:
@@ -124,14 +138,16 @@ class UpdateRaftVoterRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class CurrentLeader:
+class CurrentLeader(Structure):
     """Part of UpdateRaftVoterResponse, version 0."""
 
-    leader_id: int = -1
-    leader_epoch: int = -1
-    host: str = ""
-    port: int = 0
+    __slots__ = ("leader_id", "leader_epoch", "host", "port")
+
+    def __init__(self, leader_id: int = -1, leader_epoch: int = -1, host: str = "", port: int = 0) -> None:
+        self.leader_id = leader_id
+        self.leader_epoch = leader_epoch
+        self.host = host
+        self.port = port
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_3.pack(self.leader_id, self.leader_epoch)
@@ -153,8 +169,7 @@ class CurrentLeader:
         return cls(leader_id, leader_epoch, host, port), position
 
 
-@dataclass(slots=True)
-class UpdateRaftVoterResponse:
+class UpdateRaftVoterResponse(Structure):
     """UpdateRaftVoterResponse, version 0."""
 
     NAME: ClassVar[str] = "UpdateRaftVoterResponse"
@@ -163,9 +178,12 @@ class UpdateRaftVoterResponse:
     VERSION_MAX: ClassVar[int] = 0
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    throttle_time_ms: int = 0
-    error_code: int = 0
-    current_leader: CurrentLeader = field(default_factory=CurrentLeader)
+    __slots__ = ("throttle_time_ms", "error_code", "current_leader")
+
+    def __init__(self, throttle_time_ms: int = 0, error_code: int = 0, current_leader: CurrentLeader = FRESH) -> None:
+        self.throttle_time_ms = throttle_time_ms
+        self.error_code = error_code
+        self.current_leader = CurrentLeader() if current_leader is FRESH else current_leader
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 0:

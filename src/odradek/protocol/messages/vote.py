@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
@@ -19,6 +18,7 @@ from odradek.wire.refusals import (
     unknown_version,
     unsupported_field,
 )
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.varint import read_unsigned_varint
 from odradek.wire.writing import write_compact_count, write_compact_nullable_string, write_compact_string, write_tagged_field
 
@@ -31,18 +31,39 @@ _LAYOUT_5 = Struct(">H")
 _LAYOUT_6 = Struct(">h")
 
 
-@dataclass(slots=True)
-class VoteRequestPartitionData:
+class VoteRequestPartitionData(Structure):
     """Part of VoteRequest, versions 0 to 2."""
 
-    partition_index: int = 0
-    replica_epoch: int = 0
-    replica_id: int = 0
-    replica_directory_id: Uuid = ZERO_UUID
-    voter_directory_id: Uuid = ZERO_UUID
-    last_offset_epoch: int = 0
-    last_offset: int = 0
-    pre_vote: bool = False
+    __slots__ = (
+        "partition_index",
+        "replica_epoch",
+        "replica_id",
+        "replica_directory_id",
+        "voter_directory_id",
+        "last_offset_epoch",
+        "last_offset",
+        "pre_vote",
+    )
+
+    def __init__(
+        self,
+        partition_index: int = 0,
+        replica_epoch: int = 0,
+        replica_id: int = 0,
+        replica_directory_id: Uuid = ZERO_UUID,
+        voter_directory_id: Uuid = ZERO_UUID,
+        last_offset_epoch: int = 0,
+        last_offset: int = 0,
+        pre_vote: bool = False,
+    ) -> None:
+        self.partition_index = partition_index
+        self.replica_epoch = replica_epoch
+        self.replica_id = replica_id
+        self.replica_directory_id = replica_directory_id
+        self.voter_directory_id = voter_directory_id
+        self.last_offset_epoch = last_offset_epoch
+        self.last_offset = last_offset
+        self.pre_vote = pre_vote
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 2:
@@ -79,12 +100,14 @@ class VoteRequestPartitionData:
         return cls(partition_index, replica_epoch, replica_id, replica_directory_id, voter_directory_id, last_offset_epoch, last_offset, pre_vote), position
 
 
-@dataclass(slots=True)
-class VoteRequestTopicData:
+class VoteRequestTopicData(Structure):
     """Part of VoteRequest, versions 0 to 2."""
 
-    topic_name: str = ""
-    partitions: list[VoteRequestPartitionData] = field(default_factory=list)
+    __slots__ = ("topic_name", "partitions")
+
+    def __init__(self, topic_name: str = "", partitions: list[VoteRequestPartitionData] = FRESH) -> None:
+        self.topic_name = topic_name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.topic_name)
@@ -108,8 +131,7 @@ class VoteRequestTopicData:
         return cls(topic_name, partitions), position
 
 
-@dataclass(slots=True)
-class VoteRequest:
+class VoteRequest(Structure):
     """VoteRequest, versions 0 to 2."""
 
     NAME: ClassVar[str] = "VoteRequest"
@@ -118,9 +140,12 @@ class VoteRequest:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    cluster_id: str | None = None
-    voter_id: int = -1
-    topics: list[VoteRequestTopicData] = field(default_factory=list)
+    __slots__ = ("cluster_id", "voter_id", "topics")
+
+    def __init__(self, cluster_id: str | None = None, voter_id: int = -1, topics: list[VoteRequestTopicData] = FRESH) -> None:
+        self.cluster_id = cluster_id
+        self.voter_id = voter_id
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:
@@ -161,15 +186,19 @@ class VoteRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class VoteResponsePartitionData:
+class VoteResponsePartitionData(Structure):
     """Part of VoteResponse, versions 0 to 2."""
 
-    partition_index: int = 0
-    error_code: int = 0
-    leader_id: int = 0
-    leader_epoch: int = 0
-    vote_granted: bool = False
+    __slots__ = ("partition_index", "error_code", "leader_id", "leader_epoch", "vote_granted")
+
+    def __init__(
+        self, partition_index: int = 0, error_code: int = 0, leader_id: int = 0, leader_epoch: int = 0, vote_granted: bool = False
+    ) -> None:
+        self.partition_index = partition_index
+        self.error_code = error_code
+        self.leader_id = leader_id
+        self.leader_epoch = leader_epoch
+        self.vote_granted = vote_granted
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_4.pack(self.partition_index, self.error_code, self.leader_id, self.leader_epoch, self.vote_granted)
@@ -186,13 +215,15 @@ class VoteResponsePartitionData:
         return cls(partition_index, error_code, leader_id, leader_epoch, vote_granted), position
 
 
-@dataclass(slots=True)
-class NodeEndpoint:
+class NodeEndpoint(Structure):
     """Part of VoteResponse, versions 1 to 2."""
 
-    node_id: int = 0
-    host: str = ""
-    port: int = 0
+    __slots__ = ("node_id", "host", "port")
+
+    def __init__(self, node_id: int = 0, host: str = "", port: int = 0) -> None:
+        self.node_id = node_id
+        self.host = host
+        self.port = port
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_3.pack(self.node_id)
@@ -214,12 +245,14 @@ class NodeEndpoint:
         return cls(node_id, host, port), position
 
 
-@dataclass(slots=True)
-class VoteResponseTopicData:
+class VoteResponseTopicData(Structure):
     """Part of VoteResponse, versions 0 to 2."""
 
-    topic_name: str = ""
-    partitions: list[VoteResponsePartitionData] = field(default_factory=list)
+    __slots__ = ("topic_name", "partitions")
+
+    def __init__(self, topic_name: str = "", partitions: list[VoteResponsePartitionData] = FRESH) -> None:
+        self.topic_name = topic_name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.topic_name)
@@ -243,8 +276,7 @@ class VoteResponseTopicData:
         return cls(topic_name, partitions), position
 
 
-@dataclass(slots=True)
-class VoteResponse:
+class VoteResponse(Structure):
     """VoteResponse, versions 0 to 2."""
 
     NAME: ClassVar[str] = "VoteResponse"
@@ -253,9 +285,14 @@ class VoteResponse:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    error_code: int = 0
-    topics: list[VoteResponseTopicData] = field(default_factory=list)
-    node_endpoints: list[NodeEndpoint] = field(default_factory=list)
+    __slots__ = ("error_code", "topics", "node_endpoints")
+
+    def __init__(
+        self, error_code: int = 0, topics: list[VoteResponseTopicData] = FRESH, node_endpoints: list[NodeEndpoint] = FRESH
+    ) -> None:
+        self.error_code = error_code
+        self.topics = [] if topics is FRESH else topics
+        self.node_endpoints = [] if node_endpoints is FRESH else node_endpoints
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 2:

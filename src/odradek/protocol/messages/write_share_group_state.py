@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.wire.reading import read_compact_count, read_compact_nullable_string, read_compact_string, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_nullable_string, write_compact_string
 
 _LAYOUT_0 = Struct(">qqbh")
@@ -19,14 +19,16 @@ _LAYOUT_3 = Struct(">16s")
 _LAYOUT_4 = Struct(">ih")
 
 
-@dataclass(slots=True)
-class StateBatch:
+class StateBatch(Structure):
     """Part of WriteShareGroupStateRequest, versions 0 to 1."""
 
-    first_offset: int = 0
-    last_offset: int = 0
-    delivery_state: int = 0
-    delivery_count: int = 0
+    __slots__ = ("first_offset", "last_offset", "delivery_state", "delivery_count")
+
+    def __init__(self, first_offset: int = 0, last_offset: int = 0, delivery_state: int = 0, delivery_count: int = 0) -> None:
+        self.first_offset = first_offset
+        self.last_offset = last_offset
+        self.delivery_state = delivery_state
+        self.delivery_count = delivery_count
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.first_offset, self.last_offset, self.delivery_state, self.delivery_count)
@@ -43,16 +45,26 @@ class StateBatch:
         return cls(first_offset, last_offset, delivery_state, delivery_count), position
 
 
-@dataclass(slots=True)
-class PartitionData:
+class PartitionData(Structure):
     """Part of WriteShareGroupStateRequest, versions 0 to 1."""
 
-    partition: int = 0
-    state_epoch: int = 0
-    leader_epoch: int = 0
-    start_offset: int = 0
-    delivery_complete_count: int = -1
-    state_batches: list[StateBatch] = field(default_factory=list)
+    __slots__ = ("partition", "state_epoch", "leader_epoch", "start_offset", "delivery_complete_count", "state_batches")
+
+    def __init__(
+        self,
+        partition: int = 0,
+        state_epoch: int = 0,
+        leader_epoch: int = 0,
+        start_offset: int = 0,
+        delivery_complete_count: int = -1,
+        state_batches: list[StateBatch] = FRESH,
+    ) -> None:
+        self.partition = partition
+        self.state_epoch = state_epoch
+        self.leader_epoch = leader_epoch
+        self.start_offset = start_offset
+        self.delivery_complete_count = delivery_complete_count
+        self.state_batches = [] if state_batches is FRESH else state_batches
 
     def encode(self, out: bytearray, version: int) -> None:
         if version >= 1:
@@ -85,12 +97,14 @@ class PartitionData:
         return cls(partition, state_epoch, leader_epoch, start_offset, delivery_complete_count, state_batches), position
 
 
-@dataclass(slots=True)
-class WriteStateData:
+class WriteStateData(Structure):
     """Part of WriteShareGroupStateRequest, versions 0 to 1."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[PartitionData] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[PartitionData] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_3.pack(self.topic_id)
@@ -115,8 +129,7 @@ class WriteStateData:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class WriteShareGroupStateRequest:
+class WriteShareGroupStateRequest(Structure):
     """WriteShareGroupStateRequest, versions 0 to 1."""
 
     NAME: ClassVar[str] = "WriteShareGroupStateRequest"
@@ -125,8 +138,11 @@ class WriteShareGroupStateRequest:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    group_id: str = ""
-    topics: list[WriteStateData] = field(default_factory=list)
+    __slots__ = ("group_id", "topics")
+
+    def __init__(self, group_id: str = "", topics: list[WriteStateData] = FRESH) -> None:
+        self.group_id = group_id
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:
@@ -160,13 +176,15 @@ class WriteShareGroupStateRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class PartitionResult:
+class PartitionResult(Structure):
     """Part of WriteShareGroupStateResponse, versions 0 to 1."""
 
-    partition: int = 0
-    error_code: int = 0
-    error_message: str | None = None
+    __slots__ = ("partition", "error_code", "error_message")
+
+    def __init__(self, partition: int = 0, error_code: int = 0, error_message: str | None = None) -> None:
+        self.partition = partition
+        self.error_code = error_code
+        self.error_message = error_message
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_4.pack(self.partition, self.error_code)
@@ -185,12 +203,14 @@ class PartitionResult:
         return cls(partition, error_code, error_message), position
 
 
-@dataclass(slots=True)
-class WriteStateResult:
+class WriteStateResult(Structure):
     """Part of WriteShareGroupStateResponse, versions 0 to 1."""
 
-    topic_id: Uuid = ZERO_UUID
-    partitions: list[PartitionResult] = field(default_factory=list)
+    __slots__ = ("topic_id", "partitions")
+
+    def __init__(self, topic_id: Uuid = ZERO_UUID, partitions: list[PartitionResult] = FRESH) -> None:
+        self.topic_id = topic_id
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_3.pack(self.topic_id)
@@ -215,8 +235,7 @@ class WriteStateResult:
         return cls(topic_id, partitions), position
 
 
-@dataclass(slots=True)
-class WriteShareGroupStateResponse:
+class WriteShareGroupStateResponse(Structure):
     """WriteShareGroupStateResponse, versions 0 to 1."""
 
     NAME: ClassVar[str] = "WriteShareGroupStateResponse"
@@ -225,7 +244,10 @@ class WriteShareGroupStateResponse:
     VERSION_MAX: ClassVar[int] = 1
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 0
 
-    results: list[WriteStateResult] = field(default_factory=list)
+    __slots__ = ("results",)
+
+    def __init__(self, results: list[WriteStateResult] = FRESH) -> None:
+        self.results = [] if results is FRESH else results
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 0 or version > 1:

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, Self
 
 from odradek.wire.reading import read_compact_count, read_compact_string, read_int32_elements, skip_tagged_fields
 from odradek.wire.refusals import MALFORMED, UNENCODABLE, malformed, unencodable, unencodable_version, unknown_version
+from odradek.wire.structure import FRESH, Structure
 from odradek.wire.writing import write_compact_count, write_compact_string, write_int32_elements
 
 _LAYOUT_0 = Struct(">qh?")
@@ -18,12 +18,14 @@ _LAYOUT_3 = Struct(">ih")
 _LAYOUT_4 = Struct(">q")
 
 
-@dataclass(slots=True)
-class WritableTxnMarkerTopic:
+class WritableTxnMarkerTopic(Structure):
     """Part of WriteTxnMarkersRequest, versions 1 to 2."""
 
-    name: str = ""
-    partition_indexes: list[int] = field(default_factory=list)
+    __slots__ = ("name", "partition_indexes")
+
+    def __init__(self, name: str = "", partition_indexes: list[int] = FRESH) -> None:
+        self.name = name
+        self.partition_indexes = [] if partition_indexes is FRESH else partition_indexes
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -43,16 +45,26 @@ class WritableTxnMarkerTopic:
         return cls(name, partition_indexes), position
 
 
-@dataclass(slots=True)
-class WritableTxnMarker:
+class WritableTxnMarker(Structure):
     """Part of WriteTxnMarkersRequest, versions 1 to 2."""
 
-    producer_id: int = 0
-    producer_epoch: int = 0
-    transaction_result: bool = False
-    topics: list[WritableTxnMarkerTopic] = field(default_factory=list)
-    coordinator_epoch: int = 0
-    transaction_version: int = 0
+    __slots__ = ("producer_id", "producer_epoch", "transaction_result", "topics", "coordinator_epoch", "transaction_version")
+
+    def __init__(
+        self,
+        producer_id: int = 0,
+        producer_epoch: int = 0,
+        transaction_result: bool = False,
+        topics: list[WritableTxnMarkerTopic] = FRESH,
+        coordinator_epoch: int = 0,
+        transaction_version: int = 0,
+    ) -> None:
+        self.producer_id = producer_id
+        self.producer_epoch = producer_epoch
+        self.transaction_result = transaction_result
+        self.topics = [] if topics is FRESH else topics
+        self.coordinator_epoch = coordinator_epoch
+        self.transaction_version = transaction_version
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_0.pack(self.producer_id, self.producer_epoch, self.transaction_result)
@@ -88,8 +100,7 @@ class WritableTxnMarker:
         return cls(producer_id, producer_epoch, transaction_result, topics, coordinator_epoch, transaction_version), position
 
 
-@dataclass(slots=True)
-class WriteTxnMarkersRequest:
+class WriteTxnMarkersRequest(Structure):
     """WriteTxnMarkersRequest, versions 1 to 2."""
 
     NAME: ClassVar[str] = "WriteTxnMarkersRequest"
@@ -98,7 +109,10 @@ class WriteTxnMarkersRequest:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 1
 
-    markers: list[WritableTxnMarker] = field(default_factory=list)
+    __slots__ = ("markers",)
+
+    def __init__(self, markers: list[WritableTxnMarker] = FRESH) -> None:
+        self.markers = [] if markers is FRESH else markers
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 2:
@@ -130,12 +144,14 @@ class WriteTxnMarkersRequest:
             raise malformed(cls.NAME, version, error) from error
 
 
-@dataclass(slots=True)
-class WritableTxnMarkerPartitionResult:
+class WritableTxnMarkerPartitionResult(Structure):
     """Part of WriteTxnMarkersResponse, versions 1 to 2."""
 
-    partition_index: int = 0
-    error_code: int = 0
+    __slots__ = ("partition_index", "error_code")
+
+    def __init__(self, partition_index: int = 0, error_code: int = 0) -> None:
+        self.partition_index = partition_index
+        self.error_code = error_code
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_3.pack(self.partition_index, self.error_code)
@@ -152,12 +168,14 @@ class WritableTxnMarkerPartitionResult:
         return cls(partition_index, error_code), position
 
 
-@dataclass(slots=True)
-class WritableTxnMarkerTopicResult:
+class WritableTxnMarkerTopicResult(Structure):
     """Part of WriteTxnMarkersResponse, versions 1 to 2."""
 
-    name: str = ""
-    partitions: list[WritableTxnMarkerPartitionResult] = field(default_factory=list)
+    __slots__ = ("name", "partitions")
+
+    def __init__(self, name: str = "", partitions: list[WritableTxnMarkerPartitionResult] = FRESH) -> None:
+        self.name = name
+        self.partitions = [] if partitions is FRESH else partitions
 
     def encode(self, out: bytearray, version: int) -> None:
         write_compact_string(out, self.name)
@@ -181,12 +199,14 @@ class WritableTxnMarkerTopicResult:
         return cls(name, partitions), position
 
 
-@dataclass(slots=True)
-class WritableTxnMarkerResult:
+class WritableTxnMarkerResult(Structure):
     """Part of WriteTxnMarkersResponse, versions 1 to 2."""
 
-    producer_id: int = 0
-    topics: list[WritableTxnMarkerTopicResult] = field(default_factory=list)
+    __slots__ = ("producer_id", "topics")
+
+    def __init__(self, producer_id: int = 0, topics: list[WritableTxnMarkerTopicResult] = FRESH) -> None:
+        self.producer_id = producer_id
+        self.topics = [] if topics is FRESH else topics
 
     def encode(self, out: bytearray, version: int) -> None:
         out += _LAYOUT_4.pack(self.producer_id)
@@ -211,8 +231,7 @@ class WritableTxnMarkerResult:
         return cls(producer_id, topics), position
 
 
-@dataclass(slots=True)
-class WriteTxnMarkersResponse:
+class WriteTxnMarkersResponse(Structure):
     """WriteTxnMarkersResponse, versions 1 to 2."""
 
     NAME: ClassVar[str] = "WriteTxnMarkersResponse"
@@ -221,7 +240,10 @@ class WriteTxnMarkersResponse:
     VERSION_MAX: ClassVar[int] = 2
     FLEXIBLE_VERSION_MIN: ClassVar[int] = 1
 
-    markers: list[WritableTxnMarkerResult] = field(default_factory=list)
+    __slots__ = ("markers",)
+
+    def __init__(self, markers: list[WritableTxnMarkerResult] = FRESH) -> None:
+        self.markers = [] if markers is FRESH else markers
 
     def encode(self, out: bytearray, version: int) -> None:
         if version < 1 or version > 2:
