@@ -16,6 +16,7 @@ import pytest
 from tests.conformance import ledger
 from tests.conformance.clients.client import Client, Codec
 from tests.conformance.clients.registry import JUDGES, STEWARD
+from tests.conformance.eventually import eventually
 from tests.conformance.nodes import APACHE_KAFKA, ODRADEK, TARGETS, Node, Nodes
 from tests.support import reference_kafka
 
@@ -166,8 +167,15 @@ def topic(request: pytest.FixtureRequest) -> str:
 def made_topic(topic: str, steward: Client) -> str:
     """A topic of one partition."""
     steward.create_topic(topic, partition_count=1)
+    eventually(lambda: topic in steward.topic_names(), True)
     return topic
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
     return val.value if isinstance(val, Codec) else None
+
+
+@pytest.fixture(scope="session")
+def record_reference(pytestconfig: pytest.Config) -> bool:
+    """Whether what Apache Kafka answers is written down as the expected outcome."""
+    return bool(pytestconfig.getoption(_OPTION_RECORD))

@@ -40,7 +40,7 @@ def test_grown_topic_has_more_partitions(client: Client, topic: str) -> None:
 def test_setting_given_at_creation_is_described_beside_defaults(client: Client, topic: str) -> None:
     client.create_topic(topic, partition_count=1, settings={"retention.ms": "123456789", "cleanup.policy": "compact"})
 
-    assert client.topic_setting(topic, "retention.ms") == "123456789"
+    eventually(lambda: client.topic_setting(topic, "retention.ms"), "123456789")
     assert client.topic_setting(topic, "cleanup.policy") == "compact"
     assert client.topic_setting(topic, "max.message.bytes") == "1048588"
 
@@ -48,6 +48,7 @@ def test_setting_given_at_creation_is_described_beside_defaults(client: Client, 
 @pytest.mark.parametrize("judge", judges_that(Ability.TOPIC_SETTINGS))
 def test_altered_setting_is_described(client: Client, topic: str) -> None:
     client.create_topic(topic, partition_count=1)
+    eventually(lambda: topic in client.topic_names(), True)
 
     client.alter_topic_setting(topic, "max.message.bytes", "2000")
 

@@ -86,9 +86,8 @@ class Dispatcher:
             if api_key == FETCH and not is_controller:
                 self._fetch(connection, context, frame, position)
                 return
-            request, position = apis.request_type(api_key).decode(frame, position, api_version)
-            if position != len(frame):
-                raise ProtocolViolation(f"{len(frame) - position} bytes are left over")
+            # What stands after the last field is ignored, as Kafka does: librdkafka leaves three bytes there when it asks for all topics.
+            request, _ = apis.request_type(api_key).decode(frame, position, api_version)
         except ProtocolViolation as error:
             connection.close(f"{entry.name} version {api_version} cannot be read: {error}")
             return

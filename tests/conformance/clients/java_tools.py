@@ -38,7 +38,7 @@ GET_OFFSETS: Final = "org.apache.kafka.tools.GetOffsetShell"
 _FIELD: Final = "<field>"
 _LINE: Final = "<line>"
 _NULL: Final = "<null>"
-_ERROR: Final = re.compile(r"org\.apache\.kafka\.(?:common\.errors|common\.config|clients\.\w+)\.(\w+Exception)")
+_ERROR: Final = re.compile(r"org\.apache\.kafka\.(?:common|clients)(?:\.\w+)*\.(\w+Exception)")
 _SENTENCE: Final = re.compile(r"^Error while executing \S+ command : (.*)$|^(?:Exception in thread .*?|ERROR) ?(.*)$", re.MULTILINE)
 
 

@@ -156,7 +156,7 @@ class KafkaPython:
     def _asked(self, question: Callable[[], object]) -> None:
         try:
             question()
-        except KafkaError as failure:
+        except (KafkaError, ValueError) as failure:
             raise _refused(failure) from failure
 
     def _consumer(self) -> KafkaConsumer:

@@ -25,15 +25,16 @@ const createCluster = kafka[Object.getOwnPropertySymbols(kafka).find(symbol => s
 const toBuffer = text => (text === null ? null : Buffer.from(text, 'base64'))
 const toText = bytes => (bytes === null || bytes === undefined ? null : Buffer.from(bytes).toString('base64'))
 
-function registerCodecs(zstd) {
+// Other writers leave the content's size out of a frame, which only the streaming decoder reads.
+function registerCodecs(simple, streaming) {
   CompressionCodecs[CompressionTypes.Snappy] = SnappyCodec
   CompressionCodecs[CompressionTypes.LZ4] = () => ({
     compress: async encoder => lz4.encode(encoder.buffer),
     decompress: async buffer => lz4.decode(buffer),
   })
   CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-    compress: async encoder => Buffer.from(zstd.compress(encoder.buffer)),
-    decompress: async buffer => Buffer.from(zstd.decompress(buffer)),
+    compress: async encoder => Buffer.from(simple.compress(encoder.buffer)),
+    decompress: async buffer => Buffer.from(streaming.decompress(buffer)),
   })
 }
 
@@ -95,6 +96,8 @@ const operations = {
     await admin.alterConfigs({ validateOnly: false, resources: [resource] })
   },
   async delete_records({ topic, partition, before_offset }) {
+    // The admin client looks for the leader in metadata that only another question loads.
+    await admin.fetchTopicOffsets(topic)
     await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(before_offset) }] })
   },
   async write({ topic, partition, messages, codec, acks, is_idempotent }) {
@@ -204,7 +207,8 @@ async function main() {
     say({ positioned: true })
     await lines.next()
   }
-  registerCodecs(await new Promise(resolve => ZstdCodec.run(module => resolve(new module.Simple()))))
+  const zstd = await new Promise(resolve => ZstdCodec.run(resolve))
+  registerCodecs(new zstd.Simple(), new zstd.Streaming())
   await admin.connect()
   say({ result: 'ready' })
   for (let line = await lines.next(); !line.done; line = await lines.next()) {
