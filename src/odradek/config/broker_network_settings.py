@@ -116,10 +116,7 @@ QUEUED_MAX_REQUESTS = integer(
 )
 
 QUEUED_MAX_REQUEST_BYTES = long(
-    "queued.max.request.bytes",
-    -1,
-    "How many bytes of requests may be in work at once before no more are read; -1 is no limit.",
-    effect=INERT,
+    "queued.max.request.bytes", -1, "How many bytes of requests may be in work at once before no more are read; -1 is no limit."
 )
 
 MAX_CONNECTIONS = integer("max.connections", INT_MAX, "How many connections the node holds at once.", scope=CLUSTER_WIDE, minimum=0)
