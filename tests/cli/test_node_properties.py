@@ -78,6 +78,19 @@ def test_up_adds_no_controller_listener_when_one_is_named() -> None:
     assert "controller.quorum.bootstrap.servers" not in properties
 
 
+def test_data_directory_is_named_from_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    properties = up_properties(host=None, port=None, data=Path("here"), file=NOTHING, assignments=NOTHING)
+
+    assert properties["log.dirs"] == str(tmp_path / "here")
+
+
+def test_data_directory_with_a_comma_is_refused_because_it_would_be_two() -> None:
+    with pytest.raises(CommandFailed, match="comma"):
+        up_properties(host=None, port=None, data=Path("/a,b"), file=NOTHING, assignments=NOTHING)
+
+
 def test_controller_port_stays_inside_the_range_of_ports() -> None:
     assert controller_port(9092) == 10092
     assert controller_port(64_535) == 65_535

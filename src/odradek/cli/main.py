@@ -112,7 +112,7 @@ class CommandParser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = _parser()
+    parser = argument_parser()
     try:
         options = parser.parse_args(arguments)
     except SystemExit as stop:
@@ -144,7 +144,8 @@ def _report(options: argparse.Namespace, error: BaseException, text: str, code: 
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def argument_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line, with the commands not imported yet."""
     parser = CommandParser(
         prog="odradek",
         description="A Kafka platform in one process: broker, metadata quorum and log, for any Kafka client.",

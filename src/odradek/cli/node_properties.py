@@ -39,12 +39,16 @@ SINGLE_NODE_PROPERTIES: Final[Mapping[str, str]] = {
 def up_properties(
     *, host: str | None, port: int | None, data: Path | None, file: Mapping[str, str], assignments: Mapping[str, str]
 ) -> dict[str, str]:
-    """What the one node of `odradek up` is started with; None stands for an option that was not given."""
+    """What the one node of `odradek up` is started with; None stands for an option that was not given.
+
+    Raises:
+        CommandFailed: `data` cannot be written into `log.dirs`.
+    """
     properties = {**SINGLE_NODE_PROPERTIES, **file}
     if host is not None or port is not None or "listeners" not in file:
         properties["listeners"] = f"PLAINTEXT://{_bracketed(host or HOST_DEFAULT)}:{PORT_DEFAULT if port is None else port}"
     if data is not None or not (file.keys() & {"log.dir", "log.dirs"}):
-        properties["log.dirs"] = str(data if data is not None else data_directory_default(os.environ))
+        properties["log.dirs"] = _one_directory(data if data is not None else data_directory_default(os.environ))
     properties |= assignments
     return with_controller_listener(properties)
 
@@ -126,6 +130,14 @@ def parse_assignments(assignments: Iterable[str], *, option: str) -> dict[str, s
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def _one_directory(directory: Path) -> str:
+    """`directory` as the only entry of `log.dirs`, from the root, so that what is printed can be found from everywhere."""
+    text = str(directory.absolute())
+    if "," in text:
+        raise CommandFailed(f"--data {text} has a comma in its path, which Kafka's log.dirs takes for two directories")
+    return text
 
 
 def _port_of(listener: str) -> int:
