@@ -87,12 +87,19 @@ def test_offset_checkpoint_has_the_text_of_kafka(filesystem: MemoryFileSystem) -
     assert read_offset_checkpoint(filesystem, "/d/absent") == {}
 
 
-@pytest.mark.parametrize("text", [b"", b"1\n0\n", b"0\n2\na 0 1\n", b"0\n1\na 0\n", b"0\n1\na 0 x\n", b"0\n1\na 0 1", b"\xff\xfe"])
+@pytest.mark.parametrize("text", [b"0\n", b"1\n0\n", b"0\n2\na 0 1\n", b"0\n1\na 0\n", b"0\n1\na 0 x\n", b"0\n1\na 0 1", b"\xff\xfe"])
 def test_broken_checkpoint_is_refused(filesystem: MemoryFileSystem, text: bytes) -> None:
     filesystem.write_bytes("/d/c", text, sync=False)
 
     with pytest.raises(CorruptCheckpoint):
         read_offset_checkpoint(filesystem, "/d/c")
+
+
+def test_empty_checkpoint_has_no_entries(filesystem: MemoryFileSystem) -> None:
+    """Kafka makes its checkpoints empty and writes them when there is something to say."""
+    filesystem.write_bytes("/d/c", b"", sync=False)
+
+    assert read_offset_checkpoint(filesystem, "/d/c") == {}
 
 
 def epochs(filesystem: MemoryFileSystem, *entries: tuple[int, int]) -> LeaderEpochs:

@@ -19,7 +19,7 @@ class FlushWork:
     up_to: int
     filesystem: FileSystem
     files: tuple[File, ...]
-    snapshot_paths: tuple[str, ...]
+    paths: tuple[str, ...]
     # None when no file of the log is new since the last flush.
     directory: str | None
 
@@ -37,7 +37,7 @@ class FlushWork:
     def _sync(self) -> None:
         for file in self.files:
             file.fsync()
-        for path in self.snapshot_paths:
+        for path in self.paths:
             try:
                 self.filesystem.fsync(path)
             except FileNotFoundError:

@@ -13,39 +13,32 @@ from __future__ import annotations
 import random
 
 from odradek.base.clock import Clock
-from odradek.base.errors import CorruptRecords, StorageFailure
+from odradek.base.errors import StorageFailure
 from odradek.base.identifiers import NO_TIMESTAMP, TopicPartition, Uuid
-from odradek.config.log_configuration import LogConfiguration, TimestampType
-from odradek.records.header import BatchHeader, batch_size_at, is_crc_right, parse_header
+from odradek.config.log_configuration import LogConfiguration
+from odradek.records.header import BatchHeader
 from odradek.storage import log_lookup
 from odradek.storage.delayed_deletions import DelayedDeletions
-from odradek.storage.errors import OffsetOutOfRange, UnexpectedOffset
-from odradek.storage.file_names import DELETED_SUFFIX
+from odradek.storage.errors import OffsetOutOfRange
+from odradek.storage.file_names import DELETED_SUFFIX, PARTITION_METADATA
 from odradek.storage.filesystem import File, FileSystem
 from odradek.storage.flush_work import FlushWork
 from odradek.storage.log_loader import LoadedLog, load_log
 from odradek.storage.log_place import LogPlace
-from odradek.storage.log_recovery import complete_transaction, marker_in, rebuild_producers, replay_batch
-from odradek.storage.log_tail import ACCEPTED, LogTail, StagedAppend
+from odradek.storage.log_recovery import rebuild_producers
+from odradek.storage.log_tail import StagedAppend
+from odradek.storage.log_writer import LogWriter
 from odradek.storage.open_files import OpenFiles
 from odradek.storage.partition_metadata import write_partition_metadata
-from odradek.storage.producer_entry import INVALID_PRODUCER_EPOCH, ProducerEntry
-from odradek.storage.producer_states import CompletedTransaction
 from odradek.storage.segment import LogSlice, Segment, TimestampAt
 from odradek.storage.transaction_index import AbortedTransaction
-
-TRANSACTION_COORDINATOR_FENCED = 52
 
 
 class Log:
     """The log of one partition. `place` and what `loaded` holds belong to it from now on."""
 
     __slots__ = (
-        "_completed",
-        "_configuration",
-        "_is_directory_synced",
-        "_unsynced_snapshots",
-        "is_offline",
+        "_writer",
         "leader_epochs",
         "place",
         "producers",
@@ -62,15 +55,9 @@ class Log:
         self.producers = loaded.producers
         self.topic_id = loaded.topic_id
         self.recovery_point = loaded.recovery_point
-        self.is_offline = False
-        self._configuration = configuration
-        self._completed: list[CompletedTransaction] = []
-        self._unsynced_snapshots: list[str] = []
-        self._is_directory_synced = loaded.recovery_point == loaded.log_end_offset and loaded.log_end_offset > 0
-        active = self.segments.active
-        self.tail = LogTail(self, active.end, active.log, self.producers.entries, loaded.log_start_offset, loaded.log_end_offset)
-        self.tail.leader_epoch = self.leader_epochs.latest_epoch
-        self._apply_configuration()
+        self._writer = LogWriter(place, configuration, loaded)
+        # The compiled produce path stages and writes here, without the log in between.
+        self.tail = self._writer.tail
 
     @classmethod
     def open(
@@ -178,16 +165,18 @@ class Log:
         return self.segments.size()
 
     @property
+    def is_offline(self) -> bool:
+        """Whether the disk has failed, or the log was deleted: it takes nothing more."""
+        return self._writer.is_offline
+
+    @property
     def configuration(self) -> LogConfiguration:
-        return self._configuration
+        return self._writer.configuration
 
     @configuration.setter
     def configuration(self, configuration: LogConfiguration) -> None:
         """Settings changed while running act from the next batch on."""
-        self._configuration = configuration
-        self._apply_configuration()
-        if self.tail.is_ready:
-            self.segments.active.apply_configuration(configuration)
+        self._writer.configuration = configuration
 
     def assign_topic_id(self, topic_id: Uuid) -> None:
         """Give a log the topic id that it does not have yet."""
@@ -221,22 +210,7 @@ class Log:
             CorruptRecords: `batches` does not consist of whole batches of magic 2.
             StorageFailure: the log is offline.
         """
-        position = 0
-        first: StagedAppend | None = None
-        staged: StagedAppend | None = None
-        while position < len(batches):
-            size = _required_size(batches, position)
-            staged = self.tail.stage(batches, position, parse_header(batches, position), leader_epoch, now_ms)
-            if staged.error_code != ACCEPTED:
-                break
-            first = first or staged
-            position += size
-        self.tail.write_staged()
-        if staged is None:
-            raise CorruptRecords("nothing to append")
-        if first is not None and staged.error_code == ACCEPTED:
-            staged.base_offset = first.base_offset
-        return staged
+        return self._writer.append(batches, leader_epoch, now_ms)
 
     def append_as_follower(self, batches: bytes) -> int:
         """Append batches with the offsets and epochs they have; an incomplete one at the end is left out. The new log end offset.
@@ -246,41 +220,7 @@ class Log:
             UnexpectedOffset: a batch begins below the log end offset.
             StorageFailure: the log is offline.
         """
-        position = 0
-        try:
-            while (size := batch_size_at(batches, position, len(batches))) != 0:
-                if size < 0 or not is_crc_right(batches, position, size):
-                    raise CorruptRecords(f"a batch for {self.topic_partition} is damaged at byte {position} of {len(batches)}")
-                self._stage_as_follower(batches, position, parse_header(batches, position))
-                position += int(size)
-        finally:
-            self.tail.write_staged()
-        return self.log_end_offset
-
-    def _stage_as_follower(self, batches: bytes, position: int, header: BatchHeader) -> None:
-        if not self.tail.is_ready:
-            self.prepare_tail()
-        offset = int(header.base_offset)
-        if offset < self.tail.staged_end_offset:
-            raise UnexpectedOffset(f"a batch for {self.topic_partition} begins at {offset}, the log ends at {self.tail.staged_end_offset}")
-        due = self.tail.end.is_roll_due(
-            header.last_offset(),
-            header.max_timestamp,
-            header.size,
-            self.tail.segment_bytes,
-            self.tail.segment_ms,
-            self.place.clock.now_ms(),
-        )
-        if due:
-            self.roll_at(offset)
-        if header.partition_leader_epoch > self.tail.leader_epoch:
-            self.note_leader_epoch(int(header.partition_leader_epoch), offset)
-            self.tail.leader_epoch = header.partition_leader_epoch
-        completed = replay_batch(self.producers, header, batches, position)
-        if completed is not None:
-            self._completed.append(completed)
-            self.tail.has_staged_markers = True
-        self.tail.stage_as_is(batches, position, header)
+        return self._writer.append_as_follower(batches)
 
     def read(self, offset: int, bytes_max: int, *, upper_bound: int | None = None, at_least_one: bool = True) -> LogSlice:
         """Whole batches from the one that holds `offset`, at most `bytes_max` bytes, below `upper_bound` (the log end by default).
@@ -328,7 +268,8 @@ class Log:
         self.segments.active.truncate_to(offset, self.place.clock.now_ms())
         self.leader_epochs.truncate_from_end(offset)
         self.tail.log_start_offset = min(offset, self.log_start_offset)
-        self._attach_active(offset)
+        self._writer.attach_active(offset)
+        self.recovery_point = min(self.recovery_point, offset)
         rebuild_producers(
             self.producers,
             self.segments,
@@ -342,11 +283,12 @@ class Log:
         """Throw everything away and begin anew at `offset`."""
         self.tail.write_staged()
         self.remove_segments(list(self.segments))
-        self.segments.add(self.place.new_segment(offset, self._configuration))
+        self.segments.add(self.place.new_segment(offset, self._writer.configuration))
         self.leader_epochs.clear()
         self.producers.start_empty_at(offset)
         self.tail.log_start_offset = offset if log_start_offset is None else log_start_offset
-        self._attach_active(offset)
+        self._writer.attach_active(offset)
+        self.recovery_point = min(self.recovery_point, offset)
         self.tail.high_watermark = offset
 
     def delete_records_before(self, offset: int) -> bool:
@@ -370,15 +312,15 @@ class Log:
         for segment in segments:
             self.segments.remove(segment.base_offset)
             for path in segment.mark(DELETED_SUFFIX):
-                self.place.delete_later(path, self._configuration)
+                self.place.delete_later(path, self._writer.configuration)
             snapshot = self.producers.mark_snapshot_deleted(segment.base_offset)
             if snapshot is not None:
-                self.place.delete_later(snapshot, self._configuration)
+                self.place.delete_later(snapshot, self._writer.configuration)
 
     def roll(self) -> Segment:
         """Begin a new segment at the log end, unless the active one is empty."""
         self.tail.write_staged()
-        self.roll_at(self.log_end_offset)
+        self._writer.roll_at(self.log_end_offset)
         return self.segments.active
 
     def begin_flush(self, up_to: int | None = None) -> FlushWork | None:
@@ -394,11 +336,13 @@ class Log:
                 files.extend(segment.files_to_sync())
             self.leader_epochs.sync()
         except OSError as error:
-            raise self.write_failed(error) from error
-        is_new_in_directory = not self._is_directory_synced
-        self._is_directory_synced = True
-        snapshots, self._unsynced_snapshots = tuple(self._unsynced_snapshots), []
-        return FlushWork(up_to, self.place.filesystem, tuple(files), snapshots, self.directory if is_new_in_directory else None)
+            raise self._writer.write_failed(error) from error
+        writer = self._writer
+        has_new_files, writer.has_new_files = writer.has_new_files, False
+        paths, writer.snapshots_to_sync = writer.snapshots_to_sync, []
+        if has_new_files and self.topic_id is not None:
+            paths.append(f"{self.directory}/{PARTITION_METADATA}")
+        return FlushWork(up_to, self.place.filesystem, tuple(files), tuple(paths), self.directory if has_new_files else None)
 
     def end_flush(self, work: FlushWork) -> None:
         """The work has run: what it covers is durable, as far as it has not been truncated meanwhile."""
@@ -422,12 +366,12 @@ class Log:
 
     def flush_failed(self) -> None:
         """`FlushWork.run` has failed: nobody knows what of the unflushed is on the disk, so the log takes nothing more."""
-        self.write_failed(OSError("the disk refused to make the log durable"))
+        self._writer.write_failed(OSError("the disk refused to make the log durable"))
 
     @property
     def is_flush_due(self) -> bool:
         """Whether `flush.messages` asks for a flush before anybody is told of the last append."""
-        return self.log_end_offset - self.recovery_point >= self._configuration.flush_messages
+        return self.log_end_offset - self.recovery_point >= self._writer.configuration.flush_messages
 
     @property
     def has_unflushed_segments(self) -> bool:
@@ -440,7 +384,7 @@ class Log:
         self.producers.take_snapshot(sync=sync)
 
     def close(self) -> None:
-        """Write what waits, a producer snapshot and the last index entries; let go of the files.
+        """Write a producer snapshot and the last index entries, make everything durable, and let go of the files.
 
         Raises:
             StorageFailure: the disk refused.
@@ -448,10 +392,19 @@ class Log:
         self.tail.write_staged()
         try:
             self.take_producer_snapshot()
+            left = [segment for segment in self.segments if segment.leave()]
+            self.flush()
+            for segment in left:
+                segment.sync()
             for segment in self.segments:
                 segment.close()
         except OSError as error:
-            raise self.write_failed(error) from error
+            raise self._writer.write_failed(error) from error
+        self.tail.is_ready = False
+
+    def go_offline(self) -> None:
+        """Take nothing more: the directory has failed, or the log is deleted."""
+        self._writer.is_offline = True
         self.tail.is_ready = False
 
     def rename_directory(self, directory: str) -> None:
@@ -462,93 +415,3 @@ class Log:
         self.producers.moved_to(directory)
         for segment in self.segments:
             segment.moved_to(directory)
-
-    # What the tail asks for (`log_tail.TailOwner`).
-
-    def prepare_tail(self) -> None:
-        if self.is_offline:
-            raise StorageFailure(f"the log of {self.topic_partition} is offline after an error of its disk")
-        try:
-            self.segments.active.prepare_appends(self._configuration)
-        except OSError as error:
-            raise self.write_failed(error) from error
-        self.tail.is_ready = True
-
-    def roll_at(self, base_offset: int) -> None:
-        self.tail.write_staged()
-        old = self.segments.active
-        base_offset = max(base_offset, self.log_end_offset)
-        if old.base_offset == base_offset:
-            return
-        try:
-            old.leave()
-            self.producers.end_offset = base_offset
-            snapshot = self.producers.take_snapshot(sync=False)
-            new = self.place.new_segment(base_offset, self._configuration)
-        except OSError as error:
-            raise self.write_failed(error) from error
-        if snapshot is not None:
-            self._unsynced_snapshots.append(snapshot)
-        self._is_directory_synced = False
-        self.segments.add(new)
-        new.prepare_appends(self._configuration)
-        self.tail.attach(new.end, new.log, self.log_end_offset)
-
-    def note_leader_epoch(self, leader_epoch: int, start_offset: int) -> None:
-        if leader_epoch < 0:
-            return
-        try:
-            self.leader_epochs.assign(leader_epoch, start_offset)
-        except OSError as error:
-            raise self.write_failed(error) from error
-
-    def note_transactional(self, entry: ProducerEntry, first_offset: int) -> None:
-        self.producers.begin_transaction(int(entry.producer_id), first_offset)
-
-    def stage_marker(self, frame: bytes, start: int, header: BatchHeader, offset: int) -> int:
-        marker = marker_in(frame, start)
-        if marker is None:
-            return int(ACCEPTED)
-        entry = self.producers.entries.get(int(header.producer_id))
-        if entry is not None and header.producer_epoch < entry.epoch:
-            return int(INVALID_PRODUCER_EPOCH)
-        if entry is not None and marker.coordinator_epoch < entry.coordinator_epoch:
-            return TRANSACTION_COORDINATOR_FENCED
-        completed = self.producers.end_transaction(header, marker, offset)
-        if completed is not None:
-            self._completed.append(completed)
-        return int(ACCEPTED)
-
-    def settle_markers(self) -> None:
-        completed, self._completed = self._completed, []
-        for transaction in completed:
-            complete_transaction(self.segments.active, self.producers, transaction)
-
-    def write_failed(self, error: OSError) -> StorageFailure:
-        self.is_offline = True
-        self.tail.is_ready = False
-        self.place.on_failure(error)
-        return StorageFailure(f"the log of {self.topic_partition} in {self.directory} failed: {error}")
-
-    def _apply_configuration(self) -> None:
-        configuration = self._configuration
-        self.tail.is_log_append_time = configuration.message_timestamp_type == TimestampType.LOG_APPEND_TIME
-        self.tail.segment_bytes = configuration.segment_bytes
-        self.tail.segment_ms = configuration.segment_ms
-        if configuration.is_compacted and configuration.max_compaction_lag_ms > 0:
-            self.tail.segment_ms = min(configuration.segment_ms, configuration.max_compaction_lag_ms)
-
-    def _attach_active(self, log_end_offset: int) -> None:
-        active = self.segments.active
-        active.prepare_appends(self._configuration)
-        self.tail.attach(active.end, active.log, log_end_offset)
-        self.tail.leader_epoch = self.leader_epochs.latest_epoch
-        self.tail.high_watermark = min(self.high_watermark, log_end_offset)
-        self.recovery_point = min(self.recovery_point, log_end_offset)
-
-
-def _required_size(batches: bytes, position: int) -> int:
-    size = int(batch_size_at(batches, position, len(batches)))
-    if size <= 0:
-        raise CorruptRecords(f"no whole batch at byte {position} of {len(batches)}")
-    return size

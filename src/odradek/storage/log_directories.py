@@ -176,6 +176,7 @@ class LogDirectories:
             raise StorageFailure(f"the log of {partition} could not be made in {directory.path}: {error}") from error
         self._logs[partition] = created
         self._directory_of[partition] = directory
+        directory.logs_count += 1
         return created
 
     def delete_async(self, partition: TopicPartition) -> None:
@@ -256,6 +257,7 @@ class LogDirectories:
             opened.high_watermark = high_watermarks.get(partition, 0)
             self._logs[partition] = opened
             self._directory_of[partition] = directory
+            directory.logs_count += 1
         for name, topic in directory.leaving_names():
             due_ms = self._clock.now_ms() + configuration_of(topic).file_delete_delay_ms
             self.deletions.add_directory(f"{directory.path}/{name}", due_ms)
@@ -263,7 +265,6 @@ class LogDirectories:
     def _close_directory(self, directory: LogDirectory) -> None:
         for held in self.logs_in(directory):
             try:
-                held.flush()
                 held.close()
             except StorageFailure as error:
                 log.error("log could not be closed", extra={"partition": str(held.topic_partition), "reason": str(error)})
@@ -272,14 +273,14 @@ class LogDirectories:
     def _dismiss(self, partition: TopicPartition, suffix: str) -> None:
         held = self._logs.pop(partition)
         directory = self._directory_of.pop(partition)
+        directory.logs_count -= 1
         name = leaving_directory_name(partition, suffix, self._dice)
         try:
             held.rename_directory(f"{directory.path}/{name}")
         except OSError as error:
             self._fail(directory, error)
             raise StorageFailure(f"the log of {partition} could not be renamed: {error}") from error
-        held.is_offline = True
-        held.tail.is_ready = False
+        held.go_offline()
         self.deletions.add_directory(held.directory, self._clock.now_ms() + held.configuration.file_delete_delay_ms)
 
     def _place(self, directory: LogDirectory, name: str, partition: TopicPartition) -> LogPlace:
@@ -298,11 +299,8 @@ class LogDirectories:
         online = self._online()
         if not online:
             raise StorageFailure("every log directory is offline")
-        counts = {id(directory): 0 for directory in online}
-        for directory in self._directory_of.values():
-            counts[id(directory)] = counts.get(id(directory), 0) + 1
         candidates = [directory for directory in online if directory.path not in cordoned] or online
-        return min(candidates, key=lambda directory: counts[id(directory)])
+        return min(candidates, key=lambda directory: directory.logs_count)
 
     def _online(self) -> list[LogDirectory]:
         return [directory for directory in self.directories if directory.is_online]
@@ -320,5 +318,4 @@ class LogDirectories:
         directory.failure = error
         log.error("log directory is offline", extra={"directory": directory.path, "reason": str(error)})
         for held in self.logs_in(directory):
-            held.is_offline = True
-            held.tail.is_ready = False
+            held.go_offline()

@@ -33,7 +33,7 @@ log = logging.getLogger("odradek.storage.log_directory")
 class LogDirectory:
     """One directory of logs. `failure` is the error of the disk that took it offline."""
 
-    __slots__ = ("_filesystem", "_lock", "failure", "meta", "path", "previous_broker_epoch", "was_clean")
+    __slots__ = ("_filesystem", "_lock", "failure", "logs_count", "meta", "path", "previous_broker_epoch", "was_clean")
 
     def __init__(self, filesystem: FileSystem, path: str, lock: FileLock, meta: MetaProperties) -> None:
         self._filesystem = filesystem
@@ -41,6 +41,7 @@ class LogDirectory:
         self.path = path
         self.meta = meta
         self.failure: OSError | None = None
+        self.logs_count = 0
         self.was_clean = has_clean_shutdown(filesystem, path)
         self.previous_broker_epoch = read_broker_epoch(filesystem, path)
 

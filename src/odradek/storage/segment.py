@@ -283,15 +283,20 @@ class Segment:
         """Bring index entries that wait in memory to their files."""
         self.end.write_indexes()
 
-    def leave(self) -> None:
-        """The segment gets no more batches for now: write the last entry of the time index, and both indexes to their true size."""
-        if self._is_end_loaded:
-            self.time_index.append_if_later(int(self.end.max_timestamp), int(self.end.offset_of_max_timestamp))
-            self.write_indexes()
+    def leave(self) -> bool:
+        """The segment gets no more batches for now: write the last entry of the time index, and both indexes to their true size.
+
+        Says whether there can have been anything to write.
+        """
+        if not self._is_end_loaded:
+            return False
+        self.time_index.append_if_later(int(self.end.max_timestamp), int(self.end.offset_of_max_timestamp))
+        self.write_indexes()
+        self._is_end_loaded = False
+        return True
 
     def close(self) -> None:
-        """As `leave`, and let go of the files."""
-        self.leave()
+        """Let go of the files."""
         for handle in self.handles():
             handle.close()
 

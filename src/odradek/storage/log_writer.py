@@ -1,0 +1,225 @@
+"""The writing end of one log: whatever changes where it ends, and is not hot enough for `log_tail`.
+
+Rolls segments, appends several batches at once as a leader or a follower, judges transactions' markers, and takes the log offline when the
+disk refuses. It is what the tail calls when something rare happens.
+"""
+
+from __future__ import annotations
+
+from odradek.base.errors import CorruptRecords, StorageFailure
+from odradek.config.log_configuration import LogConfiguration, TimestampType
+from odradek.records.header import BatchHeader, batch_size_at, is_crc_right, parse_header
+from odradek.storage.errors import UnexpectedOffset
+from odradek.storage.log_loader import LoadedLog
+from odradek.storage.log_place import LogPlace
+from odradek.storage.log_recovery import complete_transaction, marker_in, replay_batch
+from odradek.storage.log_tail import ACCEPTED, LogTail, StagedAppend
+from odradek.storage.producer_entry import INVALID_PRODUCER_EPOCH, ProducerEntry
+from odradek.storage.producer_states import CompletedTransaction
+
+TRANSACTION_COORDINATOR_FENCED = 52
+
+
+class LogWriter:
+    """Appends to the last of `loaded`'s segments. `snapshots_to_sync` and `has_new_files` are for the log's next flush."""
+
+    __slots__ = (
+        "_completed",
+        "_configuration",
+        "_leader_epochs",
+        "_place",
+        "_producers",
+        "_segments",
+        "has_new_files",
+        "is_offline",
+        "snapshots_to_sync",
+        "tail",
+    )
+
+    def __init__(self, place: LogPlace, configuration: LogConfiguration, loaded: LoadedLog) -> None:
+        self._place = place
+        self._configuration = configuration
+        self._segments = loaded.segments
+        self._leader_epochs = loaded.leader_epochs
+        self._producers = loaded.producers
+        self._completed: list[CompletedTransaction] = []
+        self.is_offline = False
+        self.snapshots_to_sync: list[str] = []
+        self.has_new_files = loaded.recovery_point < loaded.log_end_offset or not loaded.log_end_offset
+        active = self._segments.active
+        self.tail = LogTail(self, active.end, active.log, self._producers.entries, loaded.log_start_offset, loaded.log_end_offset)
+        self.tail.leader_epoch = self._leader_epochs.latest_epoch
+        self._apply_configuration()
+
+    @property
+    def configuration(self) -> LogConfiguration:
+        return self._configuration
+
+    @configuration.setter
+    def configuration(self, configuration: LogConfiguration) -> None:
+        self._configuration = configuration
+        self._apply_configuration()
+        if self.tail.is_ready:
+            self._segments.active.apply_configuration(configuration)
+
+    def append(self, batches: bytes, leader_epoch: int, now_ms: int) -> StagedAppend:
+        """Append every batch as a leader, all in one write: from the first one's base offset to the last one's last offset.
+
+        Stops at the first batch that is refused and answers with its error; what came before is appended.
+
+        Raises:
+            CorruptRecords: `batches` does not consist of whole batches of magic 2.
+            StorageFailure: the log is offline.
+        """
+        position = 0
+        first: StagedAppend | None = None
+        staged: StagedAppend | None = None
+        while position < len(batches):
+            size = _required_size(batches, position)
+            staged = self.tail.stage(batches, position, parse_header(batches, position), leader_epoch, now_ms)
+            if staged.error_code != ACCEPTED:
+                break
+            first = first or staged
+            position += size
+        self.tail.write_staged()
+        if staged is None:
+            raise CorruptRecords("nothing to append")
+        if first is not None and staged.error_code == ACCEPTED:
+            staged.base_offset = first.base_offset
+        return staged
+
+    def append_as_follower(self, batches: bytes) -> int:
+        """Append batches with the offsets and epochs they have; an incomplete one at the end is left out. The new log end offset.
+
+        Raises:
+            CorruptRecords: a checksum or the structure of a batch is wrong; what came before is appended.
+            UnexpectedOffset: a batch begins below the log end offset.
+            StorageFailure: the log is offline.
+        """
+        position = 0
+        try:
+            while (size := batch_size_at(batches, position, len(batches))) != 0:
+                if size < 0 or not is_crc_right(batches, position, size):
+                    raise CorruptRecords(f"a batch for {self._place.topic_partition} is damaged at byte {position} of {len(batches)}")
+                self._stage_as_follower(batches, position, parse_header(batches, position))
+                position += int(size)
+        finally:
+            self.tail.write_staged()
+        return int(self.tail.log_end_offset)
+
+    def _stage_as_follower(self, batches: bytes, position: int, header: BatchHeader) -> None:
+        if not self.tail.is_ready:
+            self.prepare_tail()
+        offset = int(header.base_offset)
+        if offset < self.tail.staged_end_offset:
+            raise UnexpectedOffset(
+                f"a batch for {self._place.topic_partition} begins at {offset}, the log ends at {self.tail.staged_end_offset}"
+            )
+        due = self.tail.end.is_roll_due(
+            header.last_offset(),
+            header.max_timestamp,
+            header.size,
+            self.tail.segment_bytes,
+            self.tail.segment_ms,
+            self._place.clock.now_ms(),
+        )
+        if due:
+            self.roll_at(offset)
+        if header.partition_leader_epoch > self.tail.leader_epoch:
+            self.note_leader_epoch(int(header.partition_leader_epoch), offset)
+            self.tail.leader_epoch = header.partition_leader_epoch
+        completed = replay_batch(self._producers, header, batches, position)
+        if completed is not None:
+            self._completed.append(completed)
+            self.tail.has_staged_markers = True
+        self.tail.stage_as_is(batches, position, header)
+
+    def attach_active(self, log_end_offset: int) -> None:
+        """Go on at `log_end_offset` in the last segment, after the log was cut."""
+        active = self._segments.active
+        active.prepare_appends(self._configuration)
+        self.tail.attach(active.end, active.log, log_end_offset)
+        self.tail.leader_epoch = self._leader_epochs.latest_epoch
+        self.tail.high_watermark = min(int(self.tail.high_watermark), log_end_offset)
+
+    # What the tail asks for (`log_tail.TailOwner`).
+
+    def prepare_tail(self) -> None:
+        if self.is_offline:
+            raise StorageFailure(f"the log of {self._place.topic_partition} is offline after an error of its disk")
+        try:
+            self._segments.active.prepare_appends(self._configuration)
+        except OSError as error:
+            raise self.write_failed(error) from error
+        self.tail.is_ready = True
+
+    def roll_at(self, base_offset: int) -> None:
+        self.tail.write_staged()
+        old = self._segments.active
+        base_offset = max(base_offset, int(self.tail.log_end_offset))
+        if old.base_offset == base_offset:
+            return
+        try:
+            old.leave()
+            self._producers.end_offset = base_offset
+            snapshot = self._producers.take_snapshot(sync=False)
+            new = self._place.new_segment(base_offset, self._configuration)
+        except OSError as error:
+            raise self.write_failed(error) from error
+        if snapshot is not None:
+            self.snapshots_to_sync.append(snapshot)
+        self.has_new_files = True
+        self._segments.add(new)
+        new.prepare_appends(self._configuration)
+        self.tail.attach(new.end, new.log, int(self.tail.log_end_offset))
+
+    def note_leader_epoch(self, leader_epoch: int, start_offset: int) -> None:
+        if leader_epoch < 0:
+            return
+        try:
+            self._leader_epochs.assign(leader_epoch, start_offset)
+        except OSError as error:
+            raise self.write_failed(error) from error
+
+    def note_transactional(self, entry: ProducerEntry, first_offset: int) -> None:
+        self._producers.begin_transaction(int(entry.producer_id), first_offset)
+
+    def stage_marker(self, frame: bytes, start: int, header: BatchHeader, offset: int) -> int:
+        marker = marker_in(frame, start)
+        if marker is None:
+            return int(ACCEPTED)
+        entry = self._producers.entries.get(int(header.producer_id))
+        if entry is not None and header.producer_epoch < entry.epoch:
+            return int(INVALID_PRODUCER_EPOCH)
+        if entry is not None and marker.coordinator_epoch < entry.coordinator_epoch:
+            return TRANSACTION_COORDINATOR_FENCED
+        completed = self._producers.end_transaction(header, marker, offset)
+        if completed is not None:
+            self._completed.append(completed)
+        return int(ACCEPTED)
+
+    def settle_markers(self) -> None:
+        completed, self._completed = self._completed, []
+        for transaction in completed:
+            complete_transaction(self._segments.active, self._producers, transaction)
+
+    def write_failed(self, error: OSError) -> StorageFailure:
+        self.is_offline = True
+        self.tail.is_ready = False
+        self._place.on_failure(error)
+        return StorageFailure(f"the log of {self._place.topic_partition} in {self._place.directory} failed: {error}")
+
+    def _apply_configuration(self) -> None:
+        configuration = self._configuration
+        self.tail.is_log_append_time = configuration.message_timestamp_type == TimestampType.LOG_APPEND_TIME
+        self.tail.segment_bytes = configuration.segment_bytes
+        self.tail.segment_ms = configuration.segment_ms
+        if configuration.is_compacted and configuration.max_compaction_lag_ms > 0:
+            self.tail.segment_ms = min(configuration.segment_ms, configuration.max_compaction_lag_ms)
+
+
+def _required_size(batches: bytes, position: int) -> int:
+    size = int(batch_size_at(batches, position, len(batches)))
+    if size <= 0:
+        raise CorruptRecords(f"no whole batch at byte {position} of {len(batches)}")
+    return size
