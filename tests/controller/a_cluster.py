@@ -81,9 +81,9 @@ class Cluster:
         assert isinstance(response, BrokerRegistrationResponse)
         return response.broker_epoch
 
-    def serve(self, broker_id: int, **registration_fields: int) -> int:
+    def serve(self, broker_id: int, *, incarnation: int = 1, previous_broker_epoch: int = -1) -> int:
         """Register and unfence the broker; its epoch."""
-        epoch = self.register(broker_id, **registration_fields)
+        epoch = self.register(broker_id, incarnation=incarnation, previous_broker_epoch=previous_broker_epoch)
         assert not self.heartbeat(broker_id).is_fenced
         return epoch
 

@@ -8,7 +8,7 @@ from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import RequestRefused
 from odradek.base.identifiers import ZERO_UUID
 from odradek.metadata.partition_registration import NO_LEADER, RECOVERING, PartitionRegistration
-from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
+from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
 from odradek.protocol.messages.create_topics import CreatableReplicaAssignment, CreatableTopic, CreateTopicsRequest
 from odradek.protocol.messages.elect_leaders import ElectLeadersRequest, ElectLeadersResponse
 from odradek.protocol.messages.unregister_broker import UnregisterBrokerRequest
@@ -69,6 +69,8 @@ def test_broker_is_unfenced_only_when_it_has_read_its_own_registration() -> None
     early, _ = cluster.decide(BrokerHeartbeatRequest(broker_id=1, broker_epoch=epoch, current_metadata_offset=epoch - 1))
     late, _ = cluster.decide(BrokerHeartbeatRequest(broker_id=1, broker_epoch=epoch, current_metadata_offset=epoch))
 
+    assert isinstance(early, BrokerHeartbeatResponse)
+    assert isinstance(late, BrokerHeartbeatResponse)
     assert (early.is_caught_up, early.is_fenced) == (False, True)
     assert (late.is_caught_up, late.is_fenced) == (True, False)
     assert cluster.image.cluster.brokers[1].is_active

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import RequestRefused
+from odradek.base.identifiers import Uuid
 from odradek.controller.placement import PlacementRefused, UsableBroker, place_replicas
 from odradek.metadata.feature_levels import METADATA_VERSION
+from odradek.protocol.internal_records.metadata import BeginTransactionRecord, TopicRecord
 from odradek.protocol.messages.allocate_producer_ids import AllocateProducerIdsRequest, AllocateProducerIdsResponse
 from odradek.protocol.messages.update_features import FeatureUpdateKey, UpdateFeaturesRequest, UpdateFeaturesResponse
 from tests.controller.a_cluster import Cluster
@@ -52,10 +54,8 @@ def test_second_activation_writes_nothing() -> None:
 
 
 def test_transaction_that_a_former_controller_left_open_is_aborted() -> None:
-    from odradek.protocol.internal_records.metadata import BeginTransactionRecord, TopicRecord
-
     cluster = Cluster()
-    cluster.write([BeginTransactionRecord(name="half"), TopicRecord(name="never", topic_id=b"\x05" * 16)])
+    cluster.write([BeginTransactionRecord(name="half"), TopicRecord(name="never", topic_id=Uuid(b"\x05" * 16))])
 
     records = cluster.controller.activate([], 0)
     cluster.write(records)

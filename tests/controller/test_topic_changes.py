@@ -20,8 +20,8 @@ from tests.controller.a_cluster import Cluster
 SOME_ID = Uuid(b"\x07" * 16)
 
 
-def cluster_with(*topics: str, **options: bool) -> Cluster:
-    cluster = Cluster(1, **options)
+def cluster_with(*topics: str, is_topic_deletion_enabled: bool = True) -> Cluster:
+    cluster = Cluster(1, is_topic_deletion_enabled=is_topic_deletion_enabled)
     cluster.decide(CreateTopicsRequest(topics=[CreatableTopic(name=name, num_partitions=2, replication_factor=1) for name in topics]))
     return cluster
 
@@ -88,9 +88,7 @@ def test_what_does_not_exist_or_is_named_wrongly_is_refused_and_the_rest_deleted
 def test_topic_named_by_id_and_by_name_is_not_deleted() -> None:
     cluster = cluster_with("orders")
 
-    answers = delete(
-        cluster, DeleteTopicState(topic_id=cluster.image.topics.by_name["orders"].id), DeleteTopicState(name="orders")
-    )
+    answers = delete(cluster, DeleteTopicState(topic_id=cluster.image.topics.by_name["orders"].id), DeleteTopicState(name="orders"))
 
     assert answers == [("orders", ErrorCode.INVALID_REQUEST, "The provided topic name maps to an ID that was already supplied.")]
 
@@ -122,7 +120,11 @@ def test_topic_grows_to_the_count_asked_for() -> None:
 @pytest.mark.parametrize(
     ("topic", "code", "message"),
     [
-        (CreatePartitionsTopic(name="orders", count=2, assignments=None), ErrorCode.INVALID_PARTITIONS, "Topic already has 2 partition(s)."),
+        (
+            CreatePartitionsTopic(name="orders", count=2, assignments=None),
+            ErrorCode.INVALID_PARTITIONS,
+            "Topic already has 2 partition(s).",
+        ),
         (
             CreatePartitionsTopic(name="orders", count=1, assignments=None),
             ErrorCode.INVALID_PARTITIONS,

@@ -6,6 +6,7 @@ import pytest
 
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import RequestRefused
+from odradek.base.identifiers import Uuid
 from odradek.controller.topic_defaults import TopicDefaults
 from odradek.protocol.internal_records.metadata import ConfigRecord, PartitionRecord, TopicRecord
 from odradek.protocol.messages.create_topics import (
@@ -56,20 +57,26 @@ def test_topic_is_written_as_topic_then_configs_then_partitions() -> None:
     _, records = cluster.decide(CreateTopicsRequest(topics=[a_topic(partitions=2, retention_ms="5")]))
 
     topic = cluster.image.topics.by_name["orders"]
-    partition = PartitionRecord(
-        topic_id=topic.id, replicas=[1], isr=[1], leader=1, leader_epoch=0, partition_epoch=0, directories=[directory_of(1)]
-    )
     assert records == [
         TopicRecord(name="orders", topic_id=topic.id),
         ConfigRecord(resource_type=2, resource_name="orders", name="retention.ms", value="5"),
-        PartitionRecord(**{**_fields(partition), "partition_id": 0}),
-        PartitionRecord(**{**_fields(partition), "partition_id": 1}),
+        new_partition(topic.id, 0),
+        new_partition(topic.id, 1),
     ]
     assert cluster.image.configs.of_topic("orders") == {"retention.ms": "5"}
 
 
-def _fields(record: PartitionRecord) -> dict[str, object]:
-    return {name: getattr(record, name) for name in PartitionRecord.__slots__}
+def new_partition(topic_id: Uuid, index: int) -> PartitionRecord:
+    return PartitionRecord(
+        partition_id=index,
+        topic_id=topic_id,
+        replicas=[1],
+        isr=[1],
+        leader=1,
+        leader_epoch=0,
+        partition_epoch=0,
+        directories=[directory_of(1)],
+    )
 
 
 def test_answer_tells_id_counts_and_effective_configs() -> None:
@@ -164,8 +171,8 @@ def test_metadata_log_cannot_be_created() -> None:
         (
             a_topic(replication_factor=3),
             ErrorCode.INVALID_REPLICATION_FACTOR,
-            "Unable to replicate the partition 3 time(s): The target replication factor of 3 cannot be reached because only 1 broker(s) are "
-            "registered or some brokers have all their log directories cordoned.",
+            "Unable to replicate the partition 3 time(s): The target replication factor of 3 cannot be reached because only 1 broker(s) "
+            "are registered or some brokers have all their log directories cordoned.",
         ),
         (a_topic(retention_ms=None), ErrorCode.INVALID_CONFIG, "Null value not supported for topic configs: retention.ms"),
         (a_topic(no_such="1"), ErrorCode.INVALID_CONFIG, "Unknown topic config name: no.such"),
