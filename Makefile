@@ -41,8 +41,8 @@ check: $(VENV)/.development $(VENV)/.compiled
 	$(BIN)/mypy
 
 format: $(VENV)/.development
-	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
 compile: $(VENV)/.development $(VENV)/.compiled
 
