@@ -479,18 +479,18 @@ def test_stranger_among_the_followers_is_refused() -> None:
 
 
 def test_failed_disk_is_a_storage_error_to_those_who_know_the_code(node: SmallNode) -> None:
-    node.partition("orders").log.is_offline = True
+    node.partition("orders").log.go_offline()
 
     assert error_of(Reader(node, 6), by_name("orders")) == ErrorCode.KAFKA_STORAGE_ERROR
     assert error_of(Reader(node, 5), by_name("orders")) == ErrorCode.NOT_LEADER_OR_FOLLOWER
 
 
-def test_bytes_behind_the_request_are_a_violation(node: SmallNode) -> None:
+def test_frame_that_is_no_request_is_a_violation(node: SmallNode) -> None:
     frame = bytearray()
     FetchRequest().encode(frame, 12)
 
     with pytest.raises(ProtocolViolation):
-        handle_fetch(node.as_node, node.context(FETCH, 12), bytes(frame) + b"?", 0, lambda pieces: None)
+        handle_fetch(node.as_node, node.context(FETCH, 12), bytes(frame[:-1]), 0, lambda pieces: None)
 
 
 # Leader epochs of the fetched records

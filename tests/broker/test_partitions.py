@@ -12,6 +12,7 @@ from odradek.base.identifiers import TopicPartition, Uuid
 from odradek.config.log_configuration import LogConfiguration
 from odradek.config.resource_type import CLUSTER_DEFAULT, ResourceType
 from odradek.protocol.internal_records.metadata import ConfigRecord, PartitionChangeRecord, RemoveTopicRecord, TopicRecord
+from odradek.storage.leader_epochs import LeaderEpochs
 from tests.broker.small_node import NODE_ID, SmallNode, partition_record
 
 
@@ -143,6 +144,20 @@ def test_partition_whose_disk_fails_is_offline_and_the_others_are_not(monkeypatc
     assert node.partitions.why_absent("orders", 0, node.image) == ErrorCode.KAFKA_STORAGE_ERROR
     node.delete_topic(topic_id)
     assert node.partitions.why_absent("orders", 0, node.image) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+def test_leader_that_cannot_note_its_epoch_does_not_lead(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = SmallNode()
+    topic_id = node.create_topic("orders")
+
+    def fail(epochs: object, epoch: int, start_offset: int) -> bool:
+        raise OSError("worn out")
+
+    monkeypatch.setattr(LeaderEpochs, "assign", fail)
+    node.replay(PartitionChangeRecord(topic_id=topic_id, partition_id=0, leader=NODE_ID))
+
+    assert node.partitions.get("orders", 0) is None
+    assert node.partitions.why_absent("orders", 0, node.image) == ErrorCode.KAFKA_STORAGE_ERROR
 
 
 # Replicas in sync

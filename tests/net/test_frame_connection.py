@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odradek.net.frame_connection import OUTGOING_SIZE_MAX, OWN_BUFFER_SIZE_MIN, FrameConnection
+from odradek.net.receive_budget import ReceiveBudget
 
 FRAME_SIZE_MAX = 1 << 20
 
@@ -17,7 +18,7 @@ def framed(body: bytes) -> bytes:
 class Collector:
     """Keeps the bodies of the frames it is handed, and how often output was announced."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: ReceiveBudget | None = None) -> None:
         self.bodies: list[bytes] = []
         self.output_count = 0
         self.connection = FrameConnection(
@@ -28,6 +29,7 @@ class Collector:
             dialled=("127.0.0.1", 9092),
             frame_size_max=FRAME_SIZE_MAX,
             on_output=self.on_output,
+            budget=budget,
         )
 
     def on_frame(self, connection: FrameConnection, data: bytes, start: int, end: int) -> None:
@@ -118,3 +120,32 @@ def test_frames_wait_when_the_peer_does_not_take_its_answers() -> None:
     assert collector.bodies == []
     assert collector.connection.has_frames_waiting
     assert not collector.connection.wants_more
+
+
+def test_large_frame_waits_unread_when_the_budget_is_spent() -> None:
+    budget = ReceiveBudget(150_000)
+    first, second = Collector(budget), Collector(budget)
+    body = bytes(100_000)
+    first.connection.feed(framed(body)[:50_000])
+
+    second.connection.feed(framed(body)[:50_000])
+    assert not second.connection.wants_more
+    first.connection.feed(framed(body)[50_000:])
+    assert second.connection.wants_more
+    second.connection.process()
+    second.connection.feed(framed(body)[50_000:])
+
+    assert first.bodies == second.bodies == [body]
+    assert budget.used == 0
+
+
+def test_frame_larger_than_the_budget_gets_in_when_it_is_alone() -> None:
+    budget = ReceiveBudget(1000)
+    collector = Collector(budget)
+
+    collector.connection.feed(framed(bytes(100_000)))
+    collector.connection.feed(framed(bytes(50_000))[:9])
+    collector.connection.closed()
+
+    assert [len(body) for body in collector.bodies] == [100_000]
+    assert budget.used == 0

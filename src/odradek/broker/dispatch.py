@@ -13,7 +13,7 @@ import importlib
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import ProtocolViolation, RequestRefused
@@ -26,6 +26,7 @@ from odradek.net.frame_connection import FrameConnection
 from odradek.net.output import FileRange, HeldResponse
 from odradek.protocol import apis
 from odradek.protocol.headers import decode_request_header, encode_response_header
+from odradek.protocol.message import Message
 
 log = logging.getLogger("odradek.broker.dispatch")
 request_log = logging.getLogger("odradek.request")
@@ -35,12 +36,6 @@ FETCH = 1
 API_VERSIONS = 18
 # The smallest request header: key, version, correlation id, and the length of a null client id.
 REQUEST_HEADER_SIZE_MIN = 10
-
-
-class Message(Protocol):
-    """A generated request or response."""
-
-    def encode(self, out: bytearray, version: int) -> None: ...
 
 
 Handler = Callable[[Node, Any, RequestContext], Any]
@@ -186,9 +181,9 @@ class Dispatcher:
 def refusal_for(error: Exception, request: Message, context: RequestContext) -> Message:
     """The response that carries `error`."""
     if isinstance(error, RequestRefused):
-        return cast(Message, refusals.refusal(request, context, error.code, error.message))
+        return refusals.refusal(request, context, error.code, error.message)
     request_log.error("request failed", extra={"api": type(request).__name__, "version": context.api_version}, exc_info=error)
-    return cast(Message, refusals.refusal(request, context, ErrorCode.UNKNOWN_SERVER_ERROR, None))
+    return refusals.refusal(request, context, ErrorCode.UNKNOWN_SERVER_ERROR, None)
 
 
 def encode_response(context: RequestContext, response: Message) -> bytes:

@@ -80,8 +80,7 @@ def read_fetch(data: bytes, start: i64, end: i64, version: i64) -> FetchFrame:
         _skip_rack(cursor, is_flexible)
     if is_flexible:
         _read_tags(frame, cursor, version)
-    if cursor.position != end:
-        raise ProtocolViolation(f"{end - cursor.position} bytes are left over")
+    # Bytes behind the last field are ignored, as in Kafka.
     return frame
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from odradek.broker.producer_id_source import ProducerIdSource
     from odradek.broker.purgatory import Purgatory
     from odradek.config.listeners import Endpoint
-    from odradek.metadata.image import BrokerRegistration, MetadataImage
+    from odradek.metadata.cluster import BrokerRegistration
+    from odradek.metadata.image import MetadataImage
     from odradek.net.turn import Turn
     from odradek.storage.log_directories import LogDirectories
 

@@ -206,10 +206,9 @@ def read_frame(data: bytes, start: i64, end: i64) -> ProduceFrame:
     while topics_count > 0:
         read_topic(frame, cursor, is_flexible)
         topics_count -= 1
+    # Bytes behind the last field are ignored, as in Kafka.
     if is_flexible:
         cursor.skip_tagged_fields()
-    if cursor.position != end:
-        raise ProtocolViolation(f"{end - cursor.position} bytes are left over")
     return frame
 
 

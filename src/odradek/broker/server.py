@@ -15,6 +15,7 @@ from odradek.config.broker import (
     MAX_CONNECTIONS,
     MAX_CONNECTIONS_PER_IP,
     MAX_CONNECTIONS_PER_IP_OVERRIDES,
+    QUEUED_MAX_REQUEST_BYTES,
     SOCKET_LISTEN_BACKLOG_SIZE,
     SOCKET_RECEIVE_BUFFER_BYTES,
     SOCKET_REQUEST_MAX_BYTES,
@@ -25,6 +26,7 @@ from odradek.config.settings import Settings
 from odradek.net.connection_limits import ConnectionCounter, ConnectionLimits
 from odradek.net.frame_connection import FrameConnection
 from odradek.net.listener import Listener, ListenerOptions
+from odradek.net.receive_budget import ReceiveBudget
 from odradek.net.socket_transport import RECEIVE_SIZE
 from odradek.net.turn import Turn
 
@@ -48,6 +50,7 @@ class Server:
         self._on_frame = _refuse_frames
         receive_buffer = bytearray(RECEIVE_SIZE)
         connection_ids = itertools.count(1)
+        budget = ReceiveBudget(settings[QUEUED_MAX_REQUEST_BYTES])
         self._listeners = [
             Listener(
                 listener_options(settings, endpoint),
@@ -57,6 +60,7 @@ class Server:
                 counter=self._counter,
                 handler=self._handle,
                 receive_buffer=receive_buffer,
+                budget=budget,
                 connection_ids=connection_ids,
             )
             for endpoint in listeners(settings)

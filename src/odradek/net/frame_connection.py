@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from odradek.net.output import FileRange, HeldResponse, OutputPiece
+from odradek.net.receive_budget import ReceiveBudget
 
 FRAME_HEADER_SIZE = 4
 # Requests of one receive that are answered before the answers must leave; metadata of a large cluster is half a megabyte.
@@ -37,6 +38,7 @@ class FrameConnection:
     """Parses frames, keeps answers in order, and knows when to stop doing either."""
 
     __slots__ = (
+        "_budget",
         "_data",
         "_frame_size_max",
         "_handler",
@@ -51,6 +53,7 @@ class FrameConnection:
         "dialled_port",
         "frames_count",
         "is_blocked",
+        "is_out_of_budget",
         "listener_name",
         "on_closed",
         "on_output",
@@ -68,6 +71,7 @@ class FrameConnection:
         dialled: tuple[str, int],
         frame_size_max: int,
         on_output: Callable[[], None],
+        budget: ReceiveBudget | None = None,
     ) -> None:
         self.connection_id = connection_id
         self.listener_name = listener_name
@@ -76,12 +80,14 @@ class FrameConnection:
         self.outgoing: deque[OutputPiece] = deque()
         self.outgoing_size = 0
         self.is_blocked = False
+        self.is_out_of_budget = False
         self.close_reason: str | None = None
         self.frames_count = 0
         self.on_output = on_output
         self.on_closed: Callable[[], None] | None = None
         self._handler = handler
         self._frame_size_max = frame_size_max
+        self._budget = budget or ReceiveBudget()
         self._data = b""
         self._position = 0
         self._own_buffer: bytearray | None = None
@@ -115,7 +121,7 @@ class FrameConnection:
         """Hand over whole frames until there is none, the handler blocks, or too much waits to be sent."""
         data = self._data
         end = len(data)
-        while self.close_reason is None and not self.is_blocked and self.outgoing_size <= OUTGOING_SIZE_MAX:
+        while self.wants_more:
             start = self._position + FRAME_HEADER_SIZE
             if start > end:
                 return
@@ -140,15 +146,25 @@ class FrameConnection:
     @property
     def wants_more(self) -> bool:
         """Whether it makes sense to read from the peer."""
-        return self.close_reason is None and not self.is_blocked and self.outgoing_size <= OUTGOING_SIZE_MAX
+        is_held_up = self.is_blocked or self.is_out_of_budget or self.outgoing_size > OUTGOING_SIZE_MAX
+        return self.close_reason is None and not is_held_up
 
     def _begin_own_buffer(self, size: int, start: int) -> None:
+        if not self._budget.take(size):
+            self.is_out_of_budget = True
+            self._budget.wait(self._try_budget_again)
+            return
         received = self._data[start:]
         self._own_buffer = bytearray(size)
         self._own_buffer[: len(received)] = received
         self._own_filled = len(received)
         self._data = b""
         self._position = 0
+
+    def _try_budget_again(self) -> None:
+        self.is_out_of_budget = False
+        if self.close_reason is None:
+            self.on_output()
 
     def _feed_own_buffer(self, data: bytes) -> bytes:
         assert self._own_buffer is not None
@@ -165,6 +181,7 @@ class FrameConnection:
         self._own_buffer = None
         self.frames_count += 1
         self._handler(self, bytes(buffer), 0, len(buffer))
+        self._budget.give_back(len(buffer))
 
     def _refuse_size(self, size: int, greeting: bytes) -> None:
         for prefix, meaning in FOREIGN_GREETINGS:
@@ -209,6 +226,9 @@ class FrameConnection:
         """The transport is gone: whoever waits for this connection is told."""
         if self.close_reason is None:
             self.close_reason = ""
+        if self._own_buffer is not None:
+            self._budget.give_back(len(self._own_buffer))
+            self._own_buffer = None
         if self.on_closed is not None:
             callback, self.on_closed = self.on_closed, None
             callback()

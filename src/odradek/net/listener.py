@@ -18,6 +18,7 @@ from odradek.base.clock import Clock
 from odradek.base.errors import StartRefused
 from odradek.net.connection_limits import ConnectionCounter
 from odradek.net.frame_connection import FrameConnection, FrameHandler
+from odradek.net.receive_budget import ReceiveBudget
 from odradek.net.socket_transport import SocketTransport
 from odradek.net.turn import Turn
 
@@ -59,6 +60,7 @@ class Listener:
         counter: ConnectionCounter,
         handler: FrameHandler,
         receive_buffer: bytearray,
+        budget: ReceiveBudget | None = None,
         connection_ids: Iterator[int] | None = None,
     ) -> None:
         self.options = options
@@ -69,6 +71,7 @@ class Listener:
         self._clock = clock
         self._handler = handler
         self._receive_buffer = receive_buffer
+        self._budget = budget
         self._connection_ids = connection_ids or itertools.count(1)
         self._transports: dict[SocketTransport, int] = {}
         self._last_active_turn: dict[SocketTransport, int] = {}
@@ -187,6 +190,7 @@ class Listener:
             dialled=(_plain_host(dialled[0]), dialled[1]),
             frame_size_max=self.options.frame_size_max,
             on_output=lambda: self._turn.touch(transport),
+            budget=self._budget,
         )
         self.counter.opened(client_host)
         self._transports[transport] = self._clock.monotonic_ms()

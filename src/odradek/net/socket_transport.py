@@ -126,7 +126,7 @@ class SocketTransport:
         self._stop_waiting_for_room()
         connection = self.connection
         if connection.close_reason is not None and not connection.outgoing:
-            self._end(connection.close_reason)
+            self._end(connection.close_reason, level=logging.WARNING)
             return
         if connection.has_frames_waiting:
             connection.process()
@@ -221,7 +221,7 @@ class SocketTransport:
         """Whether answers wait to be taken by the peer."""
         return bool(self.connection.outgoing)
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: str, *, level: int = logging.INFO) -> None:
         if self._is_closed:
             return
         self._is_closed = True
@@ -230,7 +230,8 @@ class SocketTransport:
         self._socket.close()
         connection = self.connection
         if reason:
-            log.info(
+            log.log(
+                level,
                 "connection closed",
                 extra={
                     "reason": reason,

@@ -46,7 +46,8 @@ def context_of(api_key: int, api_version: int) -> RequestContext:
 
 def populated(message_type: type) -> object:
     """A message with one element in each of its lists, however deep."""
-    hints = typing.get_type_hints(message_type.__init__, vars(import_module(message_type.__module__)))
+    initializer: object = message_type.__dict__["__init__"]
+    hints = typing.get_type_hints(initializer, vars(import_module(message_type.__module__)))
     values: dict[str, object] = {}
     for name, hint in hints.items():
         candidates = [hint, *typing.get_args(hint)]
@@ -87,7 +88,7 @@ def codes_in(value: object) -> Iterator[int]:
     elif isinstance(value, Structure):
         for name, inner in fields_of(value).items():
             if name in ("error_code", "partition_error_code"):
-                yield inner
+                yield typing.cast(int, inner)
             else:
                 yield from codes_in(inner)
 
