@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, final
 
 from odradek.base.error_codes import ErrorCode
+from odradek.base.errors import StorageFailure
 from odradek.base.identifiers import NO_LEADER_EPOCH, TopicPartition, Uuid
 from odradek.broker.purgatory import Purgatory
 from odradek.config.log_configuration import LogConfiguration
@@ -81,7 +82,7 @@ class Partition:
         """Take over what the cluster has agreed on: lead or follow in `registration.leader_epoch`.
 
         Raises:
-            StorageFailure: the new epoch could not be noted; the log is offline, and so is the partition.
+            StorageFailure: the new epoch could not be noted, so the partition cannot be led.
         """
         assert registration.leader_epoch >= self.leader_epoch, "the leader epoch of a partition never goes back"
         is_new_epoch = registration.leader_epoch > self.leader_epoch
@@ -95,11 +96,17 @@ class Partition:
             # Even a re-elected leader opens its epoch in the log: a follower that holds the tail of the old reign can only find
             # where to truncate if the two have different numbers (KIP-101).
             self.leader_epoch_start_offset = self.log.log_end_offset
-            self.log.note_leader_epoch(self.leader_epoch, self.log.log_end_offset)
+            self._open_epoch()
         if self.is_leader:
             self.advance_high_watermark()
         # Who waits here may wait for the wrong leader now, or in the wrong epoch.
         self._purgatory.complete(self)
+
+    def _open_epoch(self) -> None:
+        try:
+            self.log.leader_epochs.assign(self.leader_epoch, self.log.log_end_offset)
+        except OSError as error:
+            raise StorageFailure(f"leader epoch {self.leader_epoch} of {self.topic_partition} could not be noted: {error}") from error
 
     def stop(self) -> None:
         """This node holds the partition no longer: nobody is served from it again."""

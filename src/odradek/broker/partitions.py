@@ -163,6 +163,8 @@ class PartitionRegistry:
             partition.apply(registration)
         except StorageFailure as error:
             log.error("partition is offline", extra={"partition": str(partition.topic_partition), "reason": str(error)})
+            self._remove(partition.topic, partition.index)
+            self._offline.add((partition.topic, partition.index))
             return
         if partition.is_leader != was_leader or partition.leader_epoch != epoch_before:
             log.info(
@@ -177,10 +179,7 @@ class PartitionRegistry:
 
     def _drop(self, topic: str, index: int) -> None:
         self._offline.discard((topic, index))
-        partition = self._by_name.pop((topic, index), None)
-        if partition is not None:
-            del self._by_id[partition.topic_id, index]
-            partition.stop()
+        self._remove(topic, index)
         name = TopicPartition(topic, index)
         if self._logs.get(name) is None:
             return
@@ -188,3 +187,9 @@ class PartitionRegistry:
             self._logs.delete_async(name)
         except StorageFailure as error:
             log.error("log could not be deleted", extra={"partition": str(name), "reason": str(error)})
+
+    def _remove(self, topic: str, index: int) -> None:
+        partition = self._by_name.pop((topic, index), None)
+        if partition is not None:
+            del self._by_id[partition.topic_id, index]
+            partition.stop()
