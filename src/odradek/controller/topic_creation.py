@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from odradek.base.decision import Decision
 from odradek.base.error_codes import ErrorCode
@@ -29,6 +29,7 @@ from odradek.protocol.internal_records.metadata import ConfigRecord, TopicRecord
 from odradek.protocol.messages.create_topics import (
     CreatableReplicaAssignment,
     CreatableTopic,
+    CreatableTopicConfigs,
     CreatableTopicResult,
     CreateTopicsRequest,
     CreateTopicsResponse,
@@ -50,6 +51,7 @@ class CreateTopics:
     collisions: TopicNameCollisions
     new_topic_id: Callable[[], Uuid]
     dice: random.Random
+    _judged_by_overrides: dict[frozenset[tuple[str, str]], list[CreatableTopicConfigs] | Refusal] = field(default_factory=dict)
 
     def decide(self, request: CreateTopicsRequest) -> Decision[MetadataRecord, CreateTopicsResponse]:
         """The records of all topics that can be made, and an answer for every topic asked for.
@@ -86,13 +88,24 @@ class CreateTopics:
         null_configs = [config.name for config in topic.configs if config.value is None]
         if null_configs:
             return Refusal(ErrorCode.INVALID_CONFIG, f"Null value not supported for topic configs: {','.join(null_configs)}")
-        refusal = self.configs.complaint(self.image, topic.name, overrides)
-        if refusal is not None:
-            return refusal
+        judged = self._judged(topic.name, overrides)
+        if isinstance(judged, Refusal):
+            return judged
         partitions = self._assigned(topic) if topic.assignments else self._placed(topic)
         if isinstance(partitions, Refusal):
             return partitions
-        return self._new_topic(topic.name, overrides, partitions)
+        return self._new_topic(topic.name, overrides, partitions, judged)
+
+    def _judged(self, name: str, overrides: Mapping[str, str]) -> list[CreatableTopicConfigs] | Refusal:
+        """The effective configs of a new topic, or why it cannot have these."""
+        key = frozenset(overrides.items())
+        judged = self._judged_by_overrides.get(key)
+        if judged is None:
+            refusal = self.configs.complaint(self.image, name, overrides)
+            judged = self.configs.effective(self.image, overrides) if refusal is None else refusal
+            # A request for a thousand topics mostly asks a thousand times for the same configs.
+            self._judged_by_overrides[key] = judged
+        return judged
 
     def _name_refusal(self, name: str) -> Refusal | None:
         # A colliding topic may be the topic itself; that it exists is then the better answer, as in Kafka.
@@ -143,7 +156,13 @@ class CreateTopics:
             )
         return assigned_partition(self.image, assignment.partition_index, assignment.broker_ids, factor)
 
-    def _new_topic(self, name: str, overrides: Mapping[str, str], partitions: Sequence[PartitionRegistration]) -> _NewTopic:
+    def _new_topic(
+        self,
+        name: str,
+        overrides: Mapping[str, str],
+        partitions: Sequence[PartitionRegistration],
+        effective: list[CreatableTopicConfigs],
+    ) -> _NewTopic:
         topic_id = self.new_topic_id()
         configs = [
             ConfigRecord(resource_type=TOPIC_RESOURCE, resource_name=name, name=key, value=value) for key, value in overrides.items()
@@ -154,7 +173,7 @@ class CreateTopics:
             error_message=None,
             num_partitions=len(partitions),
             replication_factor=len(partitions[0].replicas),
-            configs=self.configs.effective(self.image, overrides),
+            configs=effective,
         )
         partition_records = [registration.to_record(topic_id, index) for index, registration in enumerate(partitions)]
         return _NewTopic([TopicRecord(name=name, topic_id=topic_id), *configs, *partition_records], result)
