@@ -96,6 +96,7 @@ class CommandParser(argparse.ArgumentParser):
         super().__init__(prog=prog, description=description, epilog=epilog, formatter_class=layout, allow_abbrev=False)
         self._entry = entry
 
+    # argparse declares overloads here that only repeat what it does; this passes everything on.
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
         """As argparse does; the first call imports the command."""
         entry, self._entry = self._entry, None
