@@ -15,9 +15,10 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final, final
 
-from crc32c import crc32c
 from librt.strings import read_i16_be, read_i32_be, read_i64_be
 from mypy_extensions import i64
+
+from odradek.wire.checksum import crc32c
 
 HEADER_SIZE: Final[i64] = 61
 # Base offset and length: what precedes the bytes that the length counts.
