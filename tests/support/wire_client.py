@@ -1,4 +1,4 @@
-"""A Kafka client of one socket and no comfort, for tests and measuring: a request goes out, its response comes back, nothing happens beside."""
+"""A Kafka client of one socket and no comfort, for tests and measuring: a request goes out, its response comes back, that is all."""
 
 from __future__ import annotations
 
