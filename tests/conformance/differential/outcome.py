@@ -1,0 +1,118 @@
+"""An answer in our own notation: what must be equal between two nodes, and nothing else.
+
+`(field=value …)` with every field that differs from its default. What two nodes may rightly differ in is told by kind: a moment near
+now is NOW, an identifier is ID, a producer is P1, P2 in the order of appearance, a session S1, a sentence for people is "…". Addresses and
+the identity of the cluster are left out. Record batches are told by their headers and a checksum over their records.
+"""
+
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from struct import Struct
+from typing import Final
+
+from odradek.base.identifiers import ZERO_UUID
+from odradek.protocol.message import Message
+from odradek.wire.structure import Structure
+
+_DAY_MS: Final = 86_400_000
+_LEFT_OUT: Final = frozenset(
+    {
+        "throttle_time_ms",
+        "host",
+        "port",
+        "rack",
+        "cluster_id",
+        "controller_id",
+        "finalized_features_epoch",
+        "current_leader",
+        "node_endpoints",
+    }
+)
+_SENTENCES: Final = frozenset({"error_message", "batch_index_error_message", "documentation"})
+_MOMENTS: Final = frozenset({"timestamp", "log_append_time_ms", "last_timestamp", "last_fetch_timestamp", "last_caught_up_timestamp"})
+_IDENTIFIERS: Final = frozenset({"topic_id", "client_instance_id", "replica_directory_id", "subscription_id"})
+_BATCH_HEADER: Final = Struct(">qiibIhiqqqhii")
+_BATCH_HEADER_SIZE: Final = 61
+
+
+class Notation:
+    """Tells answers; keeps the names of producers and sessions for one transcript."""
+
+    def __init__(self, left_out: frozenset[str] = frozenset()) -> None:
+        self._left_out = _LEFT_OUT | left_out
+        self._producers: dict[int, str] = {}
+        self._sessions: dict[int, str] = {}
+        self._tellers: Mapping[str, Callable[[object], str]] = {
+            "producer_id": lambda value: self._named(self._producers, value, "P"),
+            "session_id": lambda value: self._named(self._sessions, value, "S"),
+            "records": self._records,
+        }
+
+    def leave_out(self, *names: str) -> None:
+        """Fields that this script's nodes may differ in."""
+        self._left_out |= frozenset(names)
+
+    def told(self, message: Message) -> str:
+        assert isinstance(message, Structure)
+        return self._structure(message)
+
+    def told_part(self, structure: Structure) -> str:
+        """A part of an answer, where the whole has its own form."""
+        return self._structure(structure)
+
+    def _structure(self, structure: Structure) -> str:
+        fresh = type(structure)()
+        fields = []
+        for name in structure.__slots__:
+            value = getattr(structure, name)
+            if name not in self._left_out and value != getattr(fresh, name):
+                fields.append(f"{name}={self._field(name, value)}")
+        return f"({' '.join(fields)})"
+
+    def _field(self, name: str, value: object) -> str:
+        if name in self._tellers:
+            return self._tellers[name](value)
+        if name in _SENTENCES:
+            return "…"
+        if name in _IDENTIFIERS:
+            return "ZERO" if value == ZERO_UUID else "ID"
+        if name in _MOMENTS and isinstance(value, int) and abs(value - time.time() * 1000) < _DAY_MS:
+            return "NOW"
+        return self._value(value)
+
+    def _value(self, value: object) -> str:
+        if isinstance(value, Structure):
+            return self._structure(value)
+        if isinstance(value, list):
+            return f"[{', '.join(self._value(one) for one in value)}]"
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return str(value)
+
+    def _named(self, known: dict[int, str], value: object, letter: str) -> str:
+        assert isinstance(value, int)
+        # 0 and below are no identity but a statement: no producer, no session.
+        if value < 0 or (letter == "S" and value == 0):
+            return str(value)
+        return known.setdefault(value, f"{letter}{len(known) + 1}")
+
+    def _records(self, value: object) -> str:
+        if value is None:
+            return "null"
+        assert isinstance(value, bytes | bytearray | memoryview)
+        data = bytes(value)
+        batches = []
+        position = 0
+        while position + _BATCH_HEADER_SIZE <= len(data):
+            base, length, leader_epoch, magic, _, attributes, last_delta, _, _, producer_id, producer_epoch, sequence, count = (
+                _BATCH_HEADER.unpack_from(data, position)
+            )
+            body = data[position + _BATCH_HEADER_SIZE : position + 12 + length]
+            producer = self._named(self._producers, producer_id, "P")
+            batches.append(
+                f"batch(base={base} last={base + last_delta} epoch={leader_epoch} magic={magic} attributes={attributes} "
+                f"producer={producer}/{producer_epoch}/{sequence} count={count} body={zlib.crc32(body):08x})"
+            )
+            position += 12 + length
+        return f"[{', '.join(batches)}]"

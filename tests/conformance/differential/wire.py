@@ -1,0 +1,173 @@
+"""One raw connection that sends requests frame by frame and writes down what came back.
+
+An `Exchange` is the transcript of one script: every question has a label, every outcome is a line or a few in the notation of outcome.py.
+Bytes that are no request at all go through `raw`, whose outcome is whether the node closed the connection, answered, or kept silent.
+"""
+
+import socket
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from struct import Struct
+from types import TracebackType
+from typing import Final, Self
+
+from odradek.protocol.apis import request_header_version, response_header_version, response_type
+from odradek.protocol.headers import RequestHeader, decode_response_header, encode_request_header
+from odradek.protocol.message import Message
+from tests.conformance.differential.outcome import Notation
+
+ANSWER_SECONDS_MAX: Final = 10
+# How long a node may think before its silence is taken for an answer. Only outcomes that are silence wait for it.
+SILENCE_SECONDS: Final = 1.0
+
+_SIZE = Struct(">i")
+
+
+class Closed(Exception):
+    """The node closed the connection instead of answering."""
+
+
+class Unanswered(Exception):
+    """The node took the request and said nothing."""
+
+
+class Exchange(AbstractContextManager["Exchange"]):
+    def __init__(self, bootstrap: str, script_name: str) -> None:
+        host, _, port = bootstrap.partition(":")
+        self._address = (host, int(port))
+        self._socket: socket.socket | None = None
+        self._correlation_id = 0
+        self.notation = Notation()
+        self.topic = f"differential-{script_name}"
+        self.transcript: list[str] = []
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.disconnect()
+
+    def ask(self, label: str, request: Message, version: int) -> Message | None:
+        """Send one request and write its outcome down; the answer, or None where the connection was closed."""
+        try:
+            answer = self.quietly(request, version)
+        except Closed:
+            self.transcript.append(f"{label} v{version}: closed")
+            return None
+        except Unanswered:
+            self.transcript.append(f"{label} v{version}: no answer")
+            return None
+        self.transcript.append(f"{label} v{version}: {self.notation.told(answer)}")
+        return answer
+
+    def ask_each(self, label: str, request: Message, versions: Sequence[int]) -> None:
+        """The same question in several versions; neighbours with one outcome share a line."""
+        runs: list[tuple[int, int, str]] = []
+        for version in versions:
+            try:
+                outcome = self.notation.told(self.quietly(request, version))
+            except Closed:
+                outcome = "closed"
+            if runs and runs[-1][2] == outcome:
+                runs[-1] = (runs[-1][0], version, outcome)
+            else:
+                runs.append((version, version, outcome))
+        for first, last, outcome in runs:
+            self.transcript.append(f"{label} v{first}{'' if first == last else f'-v{last}'}: {outcome}")
+
+    def quietly(self, request: Message, version: int) -> Message:
+        """Send one request for its effect; its outcome is not part of the transcript.
+
+        Raises:
+            Closed: the node closed the connection.
+            Unanswered: it said nothing in time.
+        """
+        self._correlation_id += 1
+        self.send_frame(self.frame_of(request, version))
+        frame = self.receive_frame(ANSWER_SECONDS_MAX)
+        if frame is None:
+            raise Unanswered(f"no answer to {request.NAME} version {version}")
+        correlation_id, position = decode_response_header(frame, 0, response_header_version(request.API_KEY, version))
+        assert correlation_id == self._correlation_id, "answers come in the order of the requests"
+        answer, end = response_type(request.API_KEY).decode(frame, position, version)
+        assert end == len(frame), f"{len(frame) - end} bytes follow the answer to {request.NAME} version {version}"
+        return answer
+
+    def frame_of(self, request: Message, version: int) -> bytes:
+        """The request with its header, without the size before it."""
+        out = bytearray()
+        header = RequestHeader(request.API_KEY, version, self._correlation_id, "differential")
+        encode_request_header(out, header)
+        assert request_header_version(request.API_KEY, version) in (1, 2)
+        request.encode(out, version)
+        return bytes(out)
+
+    def raw(self, label: str, data: bytes) -> None:
+        """Send bytes as they are, on a connection of their own, and write down what the node does with it."""
+        self.disconnect()
+        self._connected().sendall(data)
+        try:
+            frame = self.receive_frame(SILENCE_SECONDS)
+        except Closed:
+            outcome = "closed"
+        else:
+            outcome = "silence" if frame is None else f"an answer of {len(frame)} bytes"
+        self.transcript.append(f"{label}: {outcome}")
+        self.disconnect()
+
+    def expect_silence(self, label: str, request: Message, version: int) -> None:
+        """A request that has no answer: what follows must be the answer to the next one, or a closed connection."""
+        self._correlation_id += 1
+        self.send_frame(self.frame_of(request, version))
+        try:
+            frame = self.receive_frame(SILENCE_SECONDS)
+        except Closed:
+            outcome = "closed"
+        else:
+            outcome = "silence" if frame is None else "an answer"
+        self.transcript.append(f"{label} v{version}: {outcome}")
+
+    def send_frame(self, frame: bytes) -> None:
+        try:
+            self._connected().sendall(_SIZE.pack(len(frame)) + frame)
+        except (BrokenPipeError, ConnectionResetError) as failure:
+            self.disconnect()
+            raise Closed from failure
+
+    def receive_frame(self, seconds_max: float) -> bytes | None:
+        """The next frame; None when none came in time.
+
+        Raises:
+            Closed: the node closed the connection.
+        """
+        connection = self._connected()
+        connection.settimeout(seconds_max)
+        try:
+            return self._read(connection, _SIZE.unpack(self._read(connection, 4))[0])
+        except TimeoutError:
+            self.disconnect()
+            return None
+
+    def disconnect(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _read(self, connection: socket.socket, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            try:
+                piece = connection.recv(size - len(data))
+            except ConnectionResetError as failure:
+                self.disconnect()
+                raise Closed from failure
+            if not piece:
+                self.disconnect()
+                raise Closed
+            data += piece
+        return data
+
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            self._socket = socket.create_connection(self._address, timeout=ANSWER_SECONDS_MAX)
+        return self._socket
+
+    def __enter__(self) -> Self:
+        return self
