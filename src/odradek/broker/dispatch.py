@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from odradek.base.error_codes import ErrorCode
-from odradek.base.errors import ProtocolViolation, RequestRefused
+from odradek.base.errors import Misuse, ProtocolViolation, RequestRefused
 from odradek.broker import fetch_path
 from odradek.broker.handlers import refusals
 from odradek.broker.node import Node
@@ -148,7 +148,7 @@ class Dispatcher:
         except Exception as error:  # the boundary where every failure becomes an error code
             outcome = refusal_for(error, request, context)
         if not inspect.isawaitable(outcome):
-            connection.send(encode_response(context, cast(Message, outcome)))
+            connection.send(_encoded(cast(Message, outcome), request, context))
             return
         held = connection.hold()
         connection.is_blocked = True
@@ -162,7 +162,7 @@ class Dispatcher:
         except Exception as error:  # the boundary where every failure becomes an error code
             response = refusal_for(error, request, context)
         connection.is_blocked = False
-        held.fulfil([encode_response(context, response)])
+        held.fulfil([_encoded(response, request, context)])
 
     def _handler(self, api_key: int) -> Handler:
         handler = self._handlers.get(api_key)
@@ -184,6 +184,14 @@ def refusal_for(error: Exception, request: Message, context: RequestContext) -> 
         return refusals.refusal(request, context, error.code, error.message)
     request_log.error("request failed", extra={"api": type(request).__name__, "version": context.api_version}, exc_info=error)
     return refusals.refusal(request, context, ErrorCode.UNKNOWN_SERVER_ERROR, None)
+
+
+def _encoded(response: Message, request: Message, context: RequestContext) -> bytes:
+    """The answer as bytes. One that its version cannot carry is our mistake: it costs this request its answer and nobody else anything."""
+    try:
+        return encode_response(context, response)
+    except Misuse as error:
+        return encode_response(context, refusal_for(error, request, context))
 
 
 def encode_response(context: RequestContext, response: Message) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from odradek.base.error_codes import ErrorCode
-from odradek.base.identifiers import METADATA_TOPIC_NAME
+from odradek.base.identifiers import METADATA_TOPIC_NAME, ZERO_UUID
 from odradek.protocol.messages.describe_quorum import (
     DescribeQuorumRequest,
     DescribeQuorumResponse,
@@ -17,6 +17,7 @@ from odradek.raft.node import RaftNode
 from odradek.raft.roles.leader import Leader
 
 NAMES_NODES_SINCE = 2
+NAMES_DIRECTORIES_SINCE = 2
 NO_OFFSET = -1
 
 
@@ -33,17 +34,17 @@ def describe_quorum(node: RaftNode, request: DescribeQuorumRequest, api_version:
         leader_id=node.role.leader_id,
         leader_epoch=node.role.epoch,
         high_watermark=NO_OFFSET if node.role.high_watermark is None else node.role.high_watermark,
-        current_voters=_voter_states(node, node.role, now_ms),
+        current_voters=_voter_states(node, node.role, now_ms, names_directories=api_version >= NAMES_DIRECTORIES_SINCE),
     )
     topic = DescribeQuorumResponseTopicData(topic_name=METADATA_TOPIC_NAME, partitions=[partition])
     return DescribeQuorumResponse(error_message=None, topics=[topic], nodes=_nodes(node) if api_version >= NAMES_NODES_SINCE else [])
 
 
-def _voter_states(node: RaftNode, leader: Leader, now_ms: int) -> list[ReplicaState]:
+def _voter_states(node: RaftNode, leader: Leader, now_ms: int, *, names_directories: bool) -> list[ReplicaState]:
     return [
         ReplicaState(
             replica_id=voter.key.node_id,
-            replica_directory_id=voter.key.directory_id,
+            replica_directory_id=voter.key.directory_id if names_directories else ZERO_UUID,
             log_end_offset=node.log_end_offset if voter.key.node_id == leader.leader_id else leader.end_offset_of(voter.key.node_id),
             # The leader needs no fetching from itself and is always caught up.
             last_fetch_timestamp=now_ms,

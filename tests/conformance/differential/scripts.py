@@ -7,8 +7,10 @@ transcripts.
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from odradek.base.error_codes import ErrorCode
 from odradek.base.identifiers import Uuid
 from odradek.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
+from odradek.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from odradek.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 from odradek.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
@@ -67,6 +69,18 @@ def topic_id_of(exchange: Exchange, name: str) -> Uuid:
     answer = exchange.quietly(MetadataRequest(topics=[MetadataRequestTopic(name=name)], allow_auto_topic_creation=False), 12)
     assert isinstance(answer, MetadataResponse)
     return answer.topics[0].topic_id
+
+
+def new_producer(exchange: Exchange) -> int:
+    """An identity for a producer.
+
+    The first one of a node's life may have to be asked for again, while the node reserves a block of them.
+    """
+    while True:
+        answer = exchange.quietly(InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=-1), 4)
+        assert isinstance(answer, InitProducerIdResponse)
+        if answer.error_code != ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
+            return answer.producer_id
 
 
 def batch(*values: str, timestamp_ms: int = MOMENT_MS) -> bytes:

@@ -9,11 +9,11 @@ from odradek.protocol.messages.describe_quorum import (
     DescribeQuorumRequestTopicData,
 )
 from odradek.protocol.messages.get_telemetry_subscriptions import GetTelemetrySubscriptionsRequest
-from odradek.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
+from odradek.protocol.messages.init_producer_id import InitProducerIdRequest
 from odradek.protocol.messages.push_telemetry import PushTelemetryRequest
 from odradek.records.builder import encode_batch
 from odradek.records.record import Record
-from tests.conformance.differential.scripts import MOMENT_MS, OTHER_ID, batch, fill, make_topic, script
+from tests.conformance.differential.scripts import MOMENT_MS, OTHER_ID, batch, fill, make_topic, new_producer, script
 from tests.conformance.differential.wire import Exchange
 
 
@@ -25,26 +25,22 @@ def _init(*, transactional_id: str | None = None, producer_id: int = -1, epoch: 
 
 @script
 def producers_without_transactions_get_an_identity(exchange: Exchange) -> None:
-    known = exchange.quietly(_init(), 4)
-    while isinstance(known, InitProducerIdResponse) and known.error_code == 14:
-        known = exchange.quietly(_init(), 4)
-    assert isinstance(known, InitProducerIdResponse)
+    producer_id = new_producer(exchange)
     for version in range(7):
         exchange.ask("InitProducerId", _init(), version)
-    exchange.ask("InitProducerId with its own", _init(producer_id=known.producer_id, epoch=known.producer_epoch), 4)
+    exchange.ask("InitProducerId with its own", _init(producer_id=producer_id, epoch=0), 4)
     exchange.ask("InitProducerId with a producer alone", _init(producer_id=5), 4)
     exchange.ask("InitProducerId with an epoch alone", _init(epoch=5), 4)
-    exchange.ask("InitProducerId with the last epoch", _init(producer_id=known.producer_id, epoch=32767), 4)
+    exchange.ask("InitProducerId with the last epoch", _init(producer_id=producer_id, epoch=32767), 4)
     exchange.ask("InitProducerId with an empty transactional id", _init(transactional_id="", timeout_ms=1000), 4)
 
 
 @script
 def producers_of_a_partition_are_described(exchange: Exchange) -> None:
     name = make_topic(exchange)
-    known = exchange.quietly(_init(), 4)
-    assert isinstance(known, InitProducerIdResponse)
+    producer_id = new_producer(exchange)
     records = [Record(timestamp=MOMENT_MS, value=b"v")] * 3
-    fill(exchange, name, [encode_batch(records, producer_id=known.producer_id, producer_epoch=0, base_sequence=0), batch("a")])
+    fill(exchange, name, [encode_batch(records, producer_id=producer_id, producer_epoch=0, base_sequence=0), batch("a")])
     exchange.ask("DescribeProducers", DescribeProducersRequest(topics=[TopicRequest(name=name, partition_indexes=[0, 4])]), 0)
     exchange.ask(
         "DescribeProducers of unknown", DescribeProducersRequest(topics=[TopicRequest(name=name + "-not", partition_indexes=[0])]), 0

@@ -5,14 +5,13 @@ from struct import Struct
 from typing import Final
 
 from odradek.base.identifiers import ZERO_UUID
-from odradek.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from odradek.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from odradek.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from odradek.records.builder import encode_batch
 from odradek.records.compression import Codec
 from odradek.records.record import Header, Record
 from odradek.wire.checksum import crc32c
-from tests.conformance.differential.scripts import MOMENT_MS, OTHER_ID, batch, fill, make_topic, produce, script, topic_id_of
+from tests.conformance.differential.scripts import MOMENT_MS, OTHER_ID, batch, fill, make_topic, new_producer, produce, script, topic_id_of
 from tests.conformance.differential.wire import Exchange
 
 _HOUR_MS: Final = 3_600_000
@@ -189,18 +188,10 @@ def produce_judges_each_partition_of_a_request(exchange: Exchange) -> None:
     exchange.ask("Produce nothing", ProduceRequest(acks=-1, timeout_ms=5000, topic_data=[]), 9)
 
 
-def _producer(exchange: Exchange) -> int:
-    answer = exchange.quietly(InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=-1), 4)
-    while isinstance(answer, InitProducerIdResponse) and answer.error_code == 14:
-        answer = exchange.quietly(InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=-1), 4)
-    assert isinstance(answer, InitProducerIdResponse)
-    return answer.producer_id
-
-
 @script
 def produce_keeps_the_order_of_a_producer(exchange: Exchange) -> None:
     name = make_topic(exchange)
-    producer_id = _producer(exchange)
+    producer_id = new_producer(exchange)
 
     def send(label: str, sequence: int, *, epoch: int = 0, count: int = 1, producer: int = producer_id) -> None:
         records = [Record(timestamp=MOMENT_MS, value=b"v")] * count
@@ -233,7 +224,7 @@ def produce_keeps_the_order_of_a_producer(exchange: Exchange) -> None:
 @script
 def produce_refuses_transactions_that_were_not_begun(exchange: Exchange) -> None:
     name = make_topic(exchange)
-    producer_id = _producer(exchange)
+    producer_id = new_producer(exchange)
     records = [Record(timestamp=MOMENT_MS, value=b"v")]
     data = encode_batch(records, producer_id=producer_id, producer_epoch=0, base_sequence=0, is_transactional=True)
     exchange.ask("Produce transactional without an id", produce(name, data), 9)

@@ -1,6 +1,5 @@
 """Creating, describing, growing and deleting topics: what is accepted and how each refusal is told."""
 
-
 from odradek.base.identifiers import ZERO_UUID
 from odradek.protocol.messages.create_partitions import CreatePartitionsAssignment, CreatePartitionsRequest, CreatePartitionsTopic
 from odradek.protocol.messages.create_topics import CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
