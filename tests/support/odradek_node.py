@@ -42,10 +42,25 @@ class OdradekNode:
         assert self._process is not None, "the node was not started"
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Raises OdradekFailure with the end of the node's log when it does not come up."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "odradek.cli.main", "up", "--data", str(self.data_directory), "--port", "0", "--log-format", "json"]
+        command = [
+            sys.executable,
+            "-m",
+            "odradek.cli.main",
+            "up",
+            "--data",
+            str(self.data_directory),
+            "--port",
+            "0",
+            "--log-format",
+            "json",
+        ]
         for name, value in self._settings.items():
             command += ["--set", f"{name}={value}"]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(_SOURCE_DIRECTORY), os.environ.get("PYTHONPATH", "")])}
@@ -60,18 +75,14 @@ class OdradekNode:
             self.stop()
             raise OdradekFailure(f"Odradek did not start: {self.log_tail()}")
 
-    def stop(self) -> int:
-        """The exit code of the clean stop.
-
-        Raises:
-            OdradekFailure: the node had to be killed.
-        """
+    def stop(self) -> None:
+        """Raises OdradekFailure when the node had to be killed."""
         process, self._process = self._process, None
         if process is None:
-            return 0
+            return
         process.terminate()
         try:
-            return process.wait(timeout=STOP_SECONDS_MAX)
+            process.wait(timeout=STOP_SECONDS_MAX)
         except subprocess.TimeoutExpired as failure:
             process.kill()
             process.wait()

@@ -138,6 +138,10 @@ class ReferenceNode:
         assert self._process is not None, "the node was not started"
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Raises ReferenceFailure with the end of the node's log when it does not come up."""
         fetch()
