@@ -32,8 +32,14 @@ _LEFT_OUT: Final = frozenset(
 _SENTENCES: Final = frozenset({"error_message", "batch_index_error_message", "documentation"})
 _MOMENTS: Final = frozenset({"timestamp", "log_append_time_ms", "last_timestamp", "last_fetch_timestamp", "last_caught_up_timestamp"})
 _IDENTIFIERS: Final = frozenset({"topic_id", "client_instance_id", "replica_directory_id", "subscription_id"})
+# The order of a hash table in Kafka.
+_UNORDERED: Final = frozenset({"configs", "api_keys", "supported_features", "finalized_features", "accepted_compression_types"})
 _BATCH_HEADER: Final = Struct(">qiibIhiqqqhii")
 _BATCH_HEADER_SIZE: Final = 61
+
+
+def _name_or_key(part: object) -> tuple[int, str]:
+    return (int(getattr(part, "api_key", 0)), str(getattr(part, "name", part)))
 
 
 class Notation:
@@ -79,12 +85,14 @@ class Notation:
             return "ZERO" if value == ZERO_UUID else "ID"
         if name in _MOMENTS and isinstance(value, int) and abs(value - time.time() * 1000) < _DAY_MS:
             return "NOW"
-        return self._value(value)
+        return self._value(value, name)
 
-    def _value(self, value: object) -> str:
+    def _value(self, value: object, name: str = "") -> str:
         if isinstance(value, Structure):
             return self._structure(value)
         if isinstance(value, list):
+            if name in _UNORDERED:
+                value = sorted(value, key=_name_or_key)
             return f"[{', '.join(self._value(one) for one in value)}]"
         if isinstance(value, bool):
             return "yes" if value else "no"
@@ -108,6 +116,9 @@ class Notation:
             base, length, leader_epoch, magic, _, attributes, last_delta, _, _, producer_id, producer_epoch, sequence, count = (
                 _BATCH_HEADER.unpack_from(data, position)
             )
+            if position + 12 + length > len(data):
+                # Kafka cuts a read at the size asked for, in the middle of a batch; readers drop what is cut, and so does this.
+                break
             body = data[position + _BATCH_HEADER_SIZE : position + 12 + length]
             producer = self._named(self._producers, producer_id, "P")
             batches.append(

@@ -5,6 +5,7 @@ Bytes that are no request at all go through `raw`, whose outcome is whether the 
 """
 
 import socket
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from struct import Struct
@@ -71,6 +72,14 @@ class Exchange(AbstractContextManager["Exchange"]):
                 runs.append((version, version, outcome))
         for first, last, outcome in runs:
             self.transcript.append(f"{label} v{first}{'' if first == last else f'-v{last}'}: {outcome}")
+
+    def ask_until(self, label: str, request: Message, version: int, text: str) -> None:
+        """Ask again until the outcome holds `text`, for what a node applies a moment after it accepted it; write the last outcome down."""
+        deadline = time.monotonic() + ANSWER_SECONDS_MAX
+        outcome = ""
+        while text not in outcome and time.monotonic() < deadline:
+            outcome = self.notation.told(self.quietly(request, version))
+        self.transcript.append(f"{label} v{version}: {outcome}")
 
     def quietly(self, request: Message, version: int) -> Message:
         """Send one request for its effect; its outcome is not part of the transcript.

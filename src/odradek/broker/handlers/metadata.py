@@ -7,7 +7,7 @@ would be.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from odradek.base.error_codes import ErrorCode
@@ -63,11 +63,14 @@ def _asked(request: MetadataRequest, api_version: int) -> list[MetadataRequestTo
     return request.topics
 
 
-def _check(asked: Iterable[MetadataRequestTopic], api_version: int) -> None:
+def _check(asked: Sequence[MetadataRequestTopic], api_version: int) -> None:
     if api_version >= ASKS_BY_ID_SINCE:
         return
     for topic in asked:
         if topic.name is None:
+            # The refusal names the topics again, and these versions have no null to name one with.
+            for nameless in asked:
+                nameless.name = nameless.name or ""
             raise RequestRefused(ErrorCode.INVALID_REQUEST, f"Topic name can not be null for version {api_version}")
         if topic.topic_id != ZERO_UUID:
             raise RequestRefused(ErrorCode.INVALID_REQUEST, f"Topic IDs are not supported in requests for version {api_version}")
