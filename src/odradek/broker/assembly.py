@@ -132,11 +132,12 @@ class NodeRun:
         self._publisher.add(partitions)
         lifecycle = self._lifecycle(logs, driver, ports, previous_broker_epoch)
         node = self._node(logs, driver, partitions, lifecycle, ports)
+        housekeeping = LogHousekeeping(logs, partitions, self._configuration, self._clock, self._pool)
         try:
             async with asyncio.TaskGroup() as tasks:
                 background = [
                     tasks.create_task(driver.run(), name="controller"),
-                    tasks.create_task(LogHousekeeping(logs, self._configuration, self._clock, self._pool).run(), name="log housekeeping"),
+                    tasks.create_task(housekeeping.run(), name="log housekeeping"),
                 ]
                 await lifecycle.start()
                 background.append(tasks.create_task(lifecycle.run(), name="heartbeats"))

@@ -1,4 +1,4 @@
-"""What the logs need done by the clock: segments that were rolled are made durable, offsets are written down, leftovers are removed.
+"""What the logs need done by the clock: rolled segments are made durable, old ones dropped, offsets written down, leftovers removed.
 
 `LogDirectories` knows how; this is when, with Kafka's cadence (`LogManager.startup`). Whatever waits for a disk waits in the pool. One task
 sleeps until the next thing is due, so that an idle node does nothing in between.
@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from odradek.base.clock import Clock
 from odradek.base.errors import StorageFailure
 from odradek.broker.dynamic_configuration import DynamicConfiguration
+from odradek.broker.partitions import PartitionRegistry
 from odradek.config.broker import (
     LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS,
     LOG_FLUSH_START_OFFSET_CHECKPOINT_INTERVAL_MS,
+    LOG_INITIAL_TASK_DELAY_MS,
+    LOG_RETENTION_CHECK_INTERVAL_MS,
     PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS,
     REPLICA_HIGH_WATERMARK_CHECKPOINT_INTERVAL_MS,
 )
@@ -25,11 +28,14 @@ from odradek.config.log_configuration import LONG_MAX
 from odradek.storage.flush_work import FlushWork
 from odradek.storage.log import Log
 from odradek.storage.log_directories import LogDirectories
+from odradek.storage.retention import OldSegments, drop_old_segments, make_way
 
 log = logging.getLogger("odradek.broker.log_housekeeping")
 
 # Rolled segments, `flush.ms` and leftovers are looked for this often; each look costs microseconds when there is nothing.
 LOOK_INTERVAL_MS = 1000
+# So many segments are dropped in one turn of the loop: five files each get another name, which is some milliseconds for all.
+SEGMENTS_PER_TURN_MAX = 32
 
 
 @dataclass(slots=True)
@@ -45,22 +51,30 @@ class Chore:
 class LogHousekeeping:
     """The chores of one node's logs."""
 
-    def __init__(self, logs: LogDirectories, configuration: DynamicConfiguration, clock: Clock, pool: Executor) -> None:
+    def __init__(
+        self, logs: LogDirectories, partitions: PartitionRegistry, configuration: DynamicConfiguration, clock: Clock, pool: Executor
+    ) -> None:
         self._logs = logs
+        self._partitions = partitions
         self._configuration = configuration
         self._clock = clock
         self._pool = pool
         self._oldest_unflushed_ms: dict[Log, int] = {}
         now_ms = clock.monotonic_ms()
-        intervals = (
+        from_the_start = (
             ("flush", LOOK_INTERVAL_MS, self._flush_due),
             ("leftovers", LOOK_INTERVAL_MS, self._remove_leftovers),
             ("high watermarks", configuration[REPLICA_HIGH_WATERMARK_CHECKPOINT_INTERVAL_MS], self._checkpoint_high_watermarks),
-            ("recovery points", configuration[LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS], self._checkpoint_recovery_points),
-            ("log starts", configuration[LOG_FLUSH_START_OFFSET_CHECKPOINT_INTERVAL_MS], self._checkpoint_log_starts),
             ("producers", configuration[PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS], self._remove_expired_producers),
         )
-        self._chores = [Chore(name, interval_ms, now_ms + interval_ms, do) for name, interval_ms, do in intervals]
+        after_delay = (
+            ("retention", configuration[LOG_RETENTION_CHECK_INTERVAL_MS], self._drop_old_segments),
+            ("recovery points", configuration[LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS], self._checkpoint_recovery_points),
+            ("log starts", configuration[LOG_FLUSH_START_OFFSET_CHECKPOINT_INTERVAL_MS], self._checkpoint_log_starts),
+        )
+        first_ms = now_ms + configuration[LOG_INITIAL_TASK_DELAY_MS]
+        self._chores = [Chore(name, interval_ms, now_ms + interval_ms, do) for name, interval_ms, do in from_the_start]
+        self._chores += [Chore(name, interval_ms, first_ms, do) for name, interval_ms, do in after_delay]
 
     async def run(self) -> None:
         """Do what is due until cancelled. A chore that fails is logged and done again at its next hour."""
@@ -113,6 +127,44 @@ class LogHousekeeping:
             log.error("flush failed", extra={"partition": str(held.topic_partition), "reason": str(error)})
             return
         held.end_flush(work)
+
+    async def _drop_old_segments(self) -> None:
+        """Let segments go that retention no longer keeps. Between two logs everybody else has a turn."""
+        for held in self._logs:
+            try:
+                await self._drop_old_segments_of(held)
+            except (StorageFailure, OSError) as error:
+                log.error("old segments were not dropped", extra={"partition": str(held.topic_partition), "reason": str(error)})
+            await asyncio.sleep(0)
+
+    async def _drop_old_segments_of(self, held: Log) -> None:
+        now_ms = self._clock.now_ms()
+        if held.is_offline:
+            return
+        work = make_way(held, now_ms)
+        if work is not None:
+            await self._flush(held, work)
+        # Whatever was awaited, the log may have failed or been deleted meanwhile.
+        while not held.is_offline:
+            dropped = drop_old_segments(held, now_ms, SEGMENTS_PER_TURN_MAX)
+            if not dropped.segments:
+                return
+            self._note_dropped(held, dropped)
+            await asyncio.sleep(0)
+
+    def _note_dropped(self, held: Log, dropped: OldSegments) -> None:
+        log.info(
+            "dropped old segments",
+            extra={
+                "partition": str(held.topic_partition),
+                "segments": len(dropped.segments),
+                "log_start_offset": held.log_start_offset,
+                "reason": dropped.reason.value,
+            },
+        )
+        partition = self._partitions.get(held.topic_partition.topic, held.topic_partition.partition)
+        if partition is not None and partition.log is held:
+            partition.log_start_moved()
 
     async def _remove_leftovers(self) -> None:
         """Remove, in the pool, the files whose `file.delete.delay.ms` is over."""

@@ -173,6 +173,24 @@ class Partition:
         # A follower waits for the log end, which has moved even where the high watermark has not.
         self._purgatory.complete(self)
 
+    # The log start
+
+    def delete_records_before(self, offset: int) -> bool:
+        """Forget everything below `offset`; False if that is gone already.
+
+        Raises:
+            OffsetOutOfRange: `offset` is above the high watermark.
+            StorageFailure: the disk refused.
+        """
+        has_moved = self.log.delete_records_before(offset)
+        if has_moved:
+            self.log_start_moved()
+        return has_moved
+
+    def log_start_moved(self) -> None:
+        """Records were deleted: who waits for more behind one of them has to hear of it."""
+        self._purgatory.complete(self)
+
     # Epochs
 
     def end_of_epoch(self, leader_epoch: int) -> tuple[int, int]:

@@ -296,6 +296,7 @@ class Log:
 
         Raises:
             OffsetOutOfRange: `offset` is above the high watermark.
+            StorageFailure: the disk refused; the log is offline.
         """
         if offset > self.high_watermark:
             raise OffsetOutOfRange(offset, log_start_offset=self.log_start_offset, log_end_offset=self.high_watermark)
@@ -303,19 +304,31 @@ class Log:
             return False
         self.tail.log_start_offset = offset
         self.recovery_point = max(self.recovery_point, offset)
-        self.leader_epochs.truncate_from_start(offset)
         self.producers.log_start_moved(offset)
+        try:
+            self.leader_epochs.truncate_from_start(offset)
+        except OSError as error:
+            raise self._writer.write_failed(error) from error
         return True
 
     def remove_segments(self, segments: list[Segment]) -> None:
-        """Take segments and their producer snapshots out of the log; the files go after `file.delete.delay.ms`."""
-        for segment in segments:
-            self.segments.remove(segment.base_offset)
-            for path in segment.mark(DELETED_SUFFIX):
-                self.place.delete_later(path, self._writer.configuration)
-            snapshot = self.producers.mark_snapshot_deleted(segment.base_offset)
-            if snapshot is not None:
-                self.place.delete_later(snapshot, self._writer.configuration)
+        """Take segments and their producer snapshots out of the log; the files go after `file.delete.delay.ms`.
+
+        Raises:
+            StorageFailure: the disk refused; the log is offline.
+        """
+        try:
+            for segment in segments:
+                self.segments.remove(segment.base_offset)
+                for path in segment.mark(DELETED_SUFFIX):
+                    self.place.delete_later(path, self._writer.configuration)
+                # An open file would keep its room on the disk; who reads it just now has it open for himself.
+                segment.close()
+                snapshot = self.producers.mark_snapshot_deleted(segment.base_offset)
+                if snapshot is not None:
+                    self.place.delete_later(snapshot, self._writer.configuration)
+        except OSError as error:
+            raise self._writer.write_failed(error) from error
 
     def roll(self) -> Segment:
         """Begin a new segment at the log end, unless the active one is empty."""

@@ -1,15 +1,51 @@
-"""Which segments of a log may go: by time, by size, or because they lie below the log start (`UnifiedLog.deleteOldSegments`).
+"""Which segments of a log may go, and letting them go: by time, by size, or below the log start (`UnifiedLog.deleteOldSegments`).
 
-Pure decisions over a log as it is; who performs them moves the log start first (`Log.delete_records_before`), rolls when every segment
-may go, and then calls `Log.remove_segments`. Segments go from the oldest on, without a gap, and never beyond the high watermark.
+Segments go whole and from the oldest on, without a gap, and never beyond the high watermark. What is only staged counts as being in the
+last segment, which therefore stays until that is written and replicated. Time and size act where `cleanup.policy` contains delete; what
+a client has deleted goes under every policy.
+
+Who carries it out asks `make_way` first, waits for what it returns, and then calls `drop_old_segments` until nothing is left: a log
+always has a segment, and its name has to be on the disk before the names of the others go, lest a power cut leave a log that has
+forgotten how far its offsets had come. The log start moves before the segments go, so that no reader looks for what is not there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
+from typing import NamedTuple
 
+from odradek.storage.flush_work import FlushWork
 from odradek.storage.log import Log
 from odradek.storage.segment import Segment
+
+
+class Reason(Enum):
+    """Why segments go."""
+
+    LOG_START = "the log start has passed them"
+    SIZE = "the log is larger than retention.bytes"
+    TIME = "their records are older than retention.ms"
+
+
+class OldSegments(NamedTuple):
+    """The oldest segments of a log, up to the last that may go."""
+
+    segments: list[Segment]
+    reason: Reason
+
+
+def old_segments(log: Log, now_ms: int) -> OldSegments:
+    """The segments that no rule keeps.
+
+    Each rule lets go from the oldest on, so that the rule that lets most go decides, in whatever order they are asked.
+    """
+    found = OldSegments(segments_below_log_start(log), Reason.LOG_START)
+    if log.configuration.is_deleted_by_retention:
+        for more in (OldSegments(segments_beyond_size(log), Reason.SIZE), OldSegments(segments_beyond_time(log, now_ms), Reason.TIME)):
+            if len(more.segments) > len(found.segments):
+                found = more
+    return found
 
 
 def segments_below_log_start(log: Log) -> list[Segment]:
@@ -52,11 +88,46 @@ def segments_beyond_size(log: Log) -> list[Segment]:
     return _oldest_while(log, is_excess)
 
 
+def make_way(log: Log, now_ms: int) -> FlushWork | None:
+    """Begin a new segment if all may go. What to wait for before `drop_old_segments`, if anything; it moves no recovery point.
+
+    Raises:
+        StorageFailure: the disk refused.
+        OSError: the disk could not be asked.
+    """
+    count = len(old_segments(log, now_ms).segments)
+    if count == len(log.segments):
+        log.roll()
+    if count == 0 or count < len(log.segments) - 1:
+        return None
+    # Only the active segment will be left.
+    return FlushWork(0, log.place.filesystem, (), (), log.directory)
+
+
+def drop_old_segments(log: Log, now_ms: int, segments_max: int) -> OldSegments:
+    """Let the oldest segments go, at most `segments_max` and never the active one; those that went, with the reason.
+
+    Their files have another name at once and are removed after `file.delete.delay.ms`.
+
+    Raises:
+        StorageFailure: the disk refused.
+        OSError: the disk could not be asked.
+    """
+    found = old_segments(log, now_ms)
+    going = [segment for segment in found.segments if segment is not log.segments.active][:segments_max]
+    if going:
+        following = log.segments.higher(going[-1].base_offset)
+        assert following is not None
+        log.delete_records_before(following.base_offset)
+        log.remove_segments(going)
+    return OldSegments(going, found.reason)
+
+
 def _oldest_while(log: Log, may_go: Callable[[Segment], bool]) -> list[Segment]:
     found: list[Segment] = []
     for segment in log.segments:
         is_last = segment is log.segments.active
-        end_offset = log.segments.end_offset_of(segment, log.log_end_offset)
+        end_offset = log.segments.end_offset_of(segment, int(log.tail.staged_end_offset))
         if end_offset > log.high_watermark or (is_last and not segment.size) or not may_go(segment):
             break
         found.append(segment)

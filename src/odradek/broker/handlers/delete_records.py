@@ -50,7 +50,7 @@ def _delete_below(node: Node, topic: str, index: int, offset: int) -> tuple[Erro
         try:
             if offset < HIGH_WATERMARK:
                 return ErrorCode.OFFSET_OUT_OF_RANGE, NO_LOW_WATERMARK
-            partition.log.delete_records_before(partition.high_watermark if offset == HIGH_WATERMARK else offset)
+            partition.delete_records_before(partition.high_watermark if offset == HIGH_WATERMARK else offset)
         except OffsetOutOfRange:
             return ErrorCode.OFFSET_OUT_OF_RANGE, NO_LOW_WATERMARK
         except StorageFailure:
