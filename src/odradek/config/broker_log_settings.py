@@ -90,39 +90,36 @@ LOG_ROLL_JITTER_HOURS = integer(
 
 LOG_RETENTION_MS = optional_long(
     "log.retention.ms",
-    "Segments whose newest record is older than this are deleted; -1 keeps them.",
+    "Segments whose newest record is older than this are deleted; -1 keeps them. The segment being written to is closed first.",
     importance=HIGH,
     scope=CLUSTER_WIDE,
-    effect=INERT,
 )
 
 LOG_RETENTION_MINUTES = optional_integer(
-    "log.retention.minutes", "The same as log.retention.ms in minutes; the milliseconds win.", importance=HIGH, effect=INERT
+    "log.retention.minutes", "The same as log.retention.ms in minutes; the milliseconds win.", importance=HIGH
 )
 
 LOG_RETENTION_HOURS = integer(
-    "log.retention.hours", 168, "The same as log.retention.ms in hours; minutes and milliseconds win.", importance=HIGH, effect=INERT
+    "log.retention.hours", 168, "The same as log.retention.ms in hours; minutes and milliseconds win.", importance=HIGH
 )
 
 LOG_RETENTION_BYTES = long(
     "log.retention.bytes",
     -1,
-    "The oldest segments of a partition are deleted while it is larger than this; -1 is no limit.",
+    "The oldest segments of a partition are deleted as long as this many bytes are left; -1 is no limit.",
     importance=HIGH,
     scope=CLUSTER_WIDE,
-    effect=INERT,
 )
 
 LOG_RETENTION_CHECK_INTERVAL_MS = long(
-    "log.retention.check.interval.ms", 300_000, "How often segments that retention no longer keeps are looked for.", effect=INERT, minimum=1
+    "log.retention.check.interval.ms", 300_000, "How often segments that retention no longer keeps are looked for.", minimum=1
 )
 
 LOG_INITIAL_TASK_DELAY_MS = long(
     "log.initial.task.delay.ms",
     30_000,
-    "How long after the start the first background work on logs waits.",
+    "How long after the start the first retention, and the first writing down of offsets, waits.",
     importance=LOW,
-    effect=INERT,
     minimum=0,
     internal=True,
 )

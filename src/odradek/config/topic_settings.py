@@ -126,11 +126,14 @@ REMOTE_LOG_DELETE_ON_DISABLE = boolean(
 REMOTE_STORAGE_ENABLE = boolean("remote.storage.enable", False, "Closed segments are copied to a remote store.", effect=INERT)
 
 RETENTION_BYTES = long(
-    "retention.bytes", -1, "The oldest segments of a partition are deleted while it is larger than this; -1 is no limit.", effect=INERT
+    "retention.bytes", -1, "The oldest segments of a partition are deleted as long as this many bytes are left; -1 is no limit."
 )
 
 RETENTION_MS = long(
-    "retention.ms", 604_800_000, "Segments whose newest record is older than this are deleted; -1 keeps them.", effect=INERT, minimum=-1
+    "retention.ms",
+    604_800_000,
+    "Segments whose newest record is older than this are deleted; -1 keeps them. The segment being written to is closed first.",
+    minimum=-1,
 )
 
 SEGMENT_BYTES = integer(
