@@ -30,6 +30,8 @@ from odradek.records.record import Record
 from tests.support import reference_kafka
 from tests.support.wire_client import WireClient
 
+# As `odradek` itself starts, and with the bytecode cache that an install makes.
+COMMAND = (sys.executable, "-m", "odradek.cli.main")
 IDLE_S = 2.0
 START_TIMEOUT_S = 60.0
 TRY_INTERVAL_S = 0.002
@@ -75,18 +77,16 @@ def odradek_command(directory: Path) -> Callable[[], tuple[subprocess.Popen[byte
 
     def start() -> tuple[subprocess.Popen[bytes], int]:
         port = free_port()
-        command = [sys.executable, "-m", "odradek.cli.main", "up", "--data", str(directory / "odradek"), "--port", str(port)]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), port
+        command = [*COMMAND, "up", "--data", str(directory / "odradek"), "--port", str(port)]
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment), port
 
     return start
 
 
 def kafka_command(directory: Path) -> Callable[[], tuple[subprocess.Popen[bytes], int]]:
     """Starts Apache Kafka on a directory that was formatted for it."""
-    reference_kafka.fetch()
-    port = free_port()
-    home = directory / "kafka"
-    command = reference_kafka.prepared_command(home, port)
+    command, port = reference_kafka.ReferenceNode(directory / "kafka").prepare()
     return lambda: (subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), port)
 
 

@@ -154,6 +154,17 @@ class ReferenceNode:
             if attempt == START_ATTEMPTS_MAX:
                 raise ReferenceFailure(f"Apache Kafka did not start: {self.log_tail()}")
 
+    def prepare(self) -> tuple[list[str], int]:
+        """Format an empty directory; the command that starts the node, for whoever times it, and the port it will serve."""
+        fetch()
+        self._write_properties()
+        if not (self.data_directory / "meta.properties").exists():
+            self._format()
+        return self._start_command(), self._port
+
+    def _start_command(self) -> list[str]:
+        return _java_command(_NODE_JVM_OPTIONS, "INFO", "kafka.Kafka", [str(self._properties)])
+
     def stop(self) -> None:
         process, self._process = self._process, None
         if process is None:
@@ -202,7 +213,7 @@ class ReferenceNode:
             raise ReferenceFailure(f"the directory could not be formatted: {done.text}{done.errors}")
 
     def _come_up(self) -> bool:
-        command = _java_command(_NODE_JVM_OPTIONS, "INFO", "kafka.Kafka", [str(self._properties)])
+        command = self._start_command()
         log = self._directory / "server.log"
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self._process = process
