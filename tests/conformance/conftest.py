@@ -107,6 +107,12 @@ def _absent(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+@pytest.fixture
+def absent() -> Callable[[str], NoReturn]:
+    """Ends a scenario whose judge is not on this machine."""
+    return _absent
+
+
 @pytest.fixture(scope="session")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     nodes = Nodes(tmp_path_factory.mktemp("nodes"))

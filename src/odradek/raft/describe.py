@@ -30,14 +30,13 @@ def describe_quorum(node: RaftNode, request: DescribeQuorumRequest, api_version:
         return _refused(asked, ErrorCode.NOT_LEADER_OR_FOLLOWER, "This replica does not lead the quorum.")
     partition = DescribeQuorumResponsePartitionData(
         partition_index=0,
-        error_message=None,
         leader_id=node.role.leader_id,
         leader_epoch=node.role.epoch,
         high_watermark=NO_OFFSET if node.role.high_watermark is None else node.role.high_watermark,
         current_voters=_voter_states(node, node.role, now_ms, names_directories=api_version >= NAMES_DIRECTORIES_SINCE),
     )
     topic = DescribeQuorumResponseTopicData(topic_name=METADATA_TOPIC_NAME, partitions=[partition])
-    return DescribeQuorumResponse(error_message=None, topics=[topic], nodes=_nodes(node) if api_version >= NAMES_NODES_SINCE else [])
+    return DescribeQuorumResponse(topics=[topic], nodes=_nodes(node) if api_version >= NAMES_NODES_SINCE else [])
 
 
 def _voter_states(node: RaftNode, leader: Leader, now_ms: int, *, names_directories: bool) -> list[ReplicaState]:
@@ -71,4 +70,4 @@ def _refused(asked: list[tuple[str, list[int]]], code: ErrorCode, message: str) 
         )
         for name, indexes in asked
     ]
-    return DescribeQuorumResponse(error_message=None, topics=topics)
+    return DescribeQuorumResponse(topics=topics)
