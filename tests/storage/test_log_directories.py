@@ -148,6 +148,43 @@ def test_deleted_log_gets_another_name_and_goes_after_its_delay() -> None:
     assert machine.filesystem.list_directories("/data") == ["orders-0"]
 
 
+def test_new_log_does_not_inherit_the_offsets_of_a_deleted_one_of_its_name() -> None:
+    machine = Machine()
+    logs = machine.start()
+    former = logs.create(FIRST, TOPIC_ID, machine.configuration)
+    append(former, 9)
+    former.delete_records_before(7)
+    former.flush()
+    logs.checkpoint_recovery_points()
+    logs.checkpoint_log_start_offsets()
+    logs.delete_async(FIRST)
+    append(logs.create(FIRST, TOPIC_ID, machine.configuration), 3)
+
+    found = machine.crash_and_start(logs).get(FIRST)
+
+    assert found is not None
+    assert (found.log_start_offset, found.log_end_offset, found.recovery_point) == (0, 3, 0)
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+def test_log_start_of_deleted_records_outlives_a_restart(is_clean: bool) -> None:
+    machine = Machine()
+    logs = machine.start()
+    log = logs.create(FIRST, TOPIC_ID, machine.configuration)
+    append(log, 9)
+    log.delete_records_before(7)
+    if is_clean:
+        logs.close()
+    else:
+        logs.checkpoint_log_start_offsets()
+
+    found = (machine.start() if is_clean else machine.crash_and_start(logs)).get(FIRST)
+
+    assert found is not None
+    assert (found.log_start_offset, found.log_end_offset) == (7, 9)
+    assert [offset for offset, _ in read_values(found)] == [7, 8]
+
+
 def test_deletion_that_waited_when_the_node_stopped_is_done_by_the_next() -> None:
     machine = Machine()
     logs = machine.start()

@@ -48,6 +48,8 @@ class LogDirectories:
         "_is_in_use",
         "_logs",
         "_open_files",
+        "_stale_log_starts",
+        "_stale_recovery_points",
         "cluster_id",
         "deletions",
         "directories",
@@ -70,6 +72,9 @@ class LogDirectories:
         self._open_files = OpenFiles(filesystem, open_files_max)
         self._logs: dict[TopicPartition, Log] = {}
         self._directory_of: dict[TopicPartition, LogDirectory] = {}
+        # Logs that are gone but still stand in the checkpoints.
+        self._stale_recovery_points: set[TopicPartition] = set()
+        self._stale_log_starts: set[TopicPartition] = set()
         self._is_in_use = False
         self.cluster_id = cluster_id
         self.directories = list(directories)
@@ -168,6 +173,12 @@ class LogDirectories:
         """
         assert partition not in self._logs, f"there is a log of {partition} already"
         self.take_into_use()
+        # What the checkpoints say of a former log of this name must not be taken for the new one's after a crash: its records would
+        # lie below the log start, and what a crash has torn before the recovery point.
+        if partition in self._stale_recovery_points:
+            self.checkpoint_recovery_points()
+        if partition in self._stale_log_starts:
+            self.checkpoint_log_start_offsets()
         directory = self._roomiest(set(cordoned))
         try:
             created = Log.load(self._place(directory, log_directory_name(partition), partition), configuration, topic_id=topic_id)
@@ -196,6 +207,7 @@ class LogDirectories:
         for directory in self._online():
             offsets = {held.topic_partition: held.recovery_point for held in self.logs_in(directory)}
             self._guarded(directory, directory.write_recovery_points, offsets)
+        self._stale_recovery_points.clear()
 
     def checkpoint_log_start_offsets(self) -> None:
         """Write down the log starts that the names of the segments do not tell."""
@@ -206,6 +218,7 @@ class LogDirectories:
                 if held.log_start_offset > held.segments.first.base_offset
             }
             self._guarded(directory, directory.write_log_start_offsets, offsets)
+        self._stale_log_starts.clear()
 
     def checkpoint_high_watermarks(self) -> None:
         for directory in self._online():
@@ -273,6 +286,8 @@ class LogDirectories:
     def _dismiss(self, partition: TopicPartition, suffix: str) -> None:
         held = self._logs.pop(partition)
         directory = self._directory_of.pop(partition)
+        self._stale_recovery_points.add(partition)
+        self._stale_log_starts.add(partition)
         directory.logs_count -= 1
         name = leaving_directory_name(partition, suffix, self._dice)
         try:
