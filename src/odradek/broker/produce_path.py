@@ -17,7 +17,16 @@ from librt.strings import BytesWriter, read_i16_be, read_i32_be, write_i16_be, w
 from mypy_extensions import i16, i32, i64
 
 from odradek.base.errors import ProtocolViolation, StorageFailure
-from odradek.records.header import ACCEPTED, BatchHeader, check_batch, needs_looking_into, parse_header
+from odradek.records.header import (
+    ACCEPTED,
+    ATTRIBUTES_POSITION,
+    HEADER_SIZE,
+    TRANSACTIONAL_FLAG,
+    BatchHeader,
+    check_batch,
+    needs_looking_into,
+    parse_header,
+)
 from odradek.storage.log_tail import StagedAppend
 
 FLEXIBLE_VERSION_MIN: Final[i64] = 9
@@ -31,10 +40,15 @@ ELEMENT_SIZE_MIN: Final[i64] = 2
 
 NOT_LEADER_OR_FOLLOWER: Final[i64] = 6
 INVALID_TOPIC_EXCEPTION: Final[i64] = 17
+RECORD_LIST_TOO_LARGE: Final[i64] = 18
 NOT_ENOUGH_REPLICAS: Final[i64] = 19
 INVALID_REQUIRED_ACKS: Final[i64] = 21
 INVALID_TXN_STATE: Final[i64] = 48
+TRANSACTIONAL_ID_AUTHORIZATION_FAILED: Final[i64] = 53
 KAFKA_STORAGE_ERROR: Final[i64] = 56
+
+# The flag is in the second byte of the attributes.
+TRANSACTIONAL_POSITION: Final[i64] = ATTRIBUTES_POSITION + 1
 
 # Kafka's own tools may write to internal topics; they say so by their client id (`AdminUtils.ADMIN_CLIENT_ID`).
 ADMIN_CLIENT_ID: Final = "__admin_client"
@@ -236,6 +250,14 @@ def read_topic(frame: ProduceFrame, cursor: FrameCursor, is_flexible: bool) -> N
         cursor.skip_tagged_fields()
 
 
+def has_transactional_batch(frame: ProduceFrame, data: bytes) -> bool:
+    """Whether any batch of the request says that it belongs to a transaction."""
+    for part in frame.parts:
+        if part.end - part.start >= HEADER_SIZE and data[part.start + TRANSACTIONAL_POSITION] & TRANSACTIONAL_FLAG != 0:
+            return True
+    return False
+
+
 @final
 class ProducePath:
     """Decides Produce requests for one node."""
@@ -259,8 +281,13 @@ class ProducePath:
         now_ms: i64 = self._clock.now_ms()
         is_plain = True
         is_appended = False
+        # Who writes to a transaction has to say to which, or the whole request is refused (`KafkaApis.handleProduceRequest`).
+        is_anonymous = frame.transactional_id is None and has_transactional_batch(frame, data)
         for part in frame.parts:
-            self._append(frame, part, data, now_ms)
+            if is_anonymous:
+                part.error_code = TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+            else:
+                self._append(frame, part, data, now_ms)
             if part.error_code == 0:
                 is_appended = True
             elif part.error_message is not None or part.record_errors is not None or part.error_code == NOT_LEADER_OR_FOLLOWER:
@@ -313,9 +340,9 @@ class ProducePath:
         """Judge the batch of `part` and stage it in the log of `partition`, or set its error code."""
         log = partition.log
         rules = partition.produce_rules
-        part.log_start_offset = log.log_start_offset
         part.error_code = check_batch(data, part.start, part.end, version, rules.message_bytes_max)
         if part.error_code != ACCEPTED:
+            self._slow_path.explain(partition, data, part)
             return
         header: BatchHeader = parse_header(data, part.start)
         if header.is_transactional():
@@ -328,6 +355,7 @@ class ProducePath:
         if needs_looking_into(header, rules.is_every_record_judged, rules.target_codec, latest_ms, rules.is_log_append_time):
             replaced: bytes | None = self._slow_path.validated_batch(partition, data[start : start + header.size], part, now_ms)
             if part.error_code != ACCEPTED:
+                part.log_start_offset = log.log_start_offset
                 return
             if replaced is not None:
                 batch = replaced
@@ -335,7 +363,8 @@ class ProducePath:
                 header = parse_header(batch, 0)
         staged: StagedAppend = log.tail.stage(batch, start, header, partition.leader_epoch, now_ms)
         part.error_code = staged.error_code
-        part.log_start_offset = staged.log_start_offset
+        if staged.error_code != RECORD_LIST_TOO_LARGE:
+            part.log_start_offset = staged.log_start_offset
         if staged.error_code == ACCEPTED:
             part.base_offset = staged.base_offset
             part.last_offset = staged.last_offset

@@ -24,6 +24,7 @@ from odradek.protocol.messages.produce import (
     ProduceResponse,
     TopicProduceResponse,
 )
+from odradek.records.header import CURRENT_MAGIC, MAGIC_POSITION, batch_size_at
 from odradek.records.validation import validate_batch
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 PRODUCE_KEY = 0
 # From this version on a client is told who leads instead (KIP-951).
 LEADER_HINT_VERSION_MIN = 10
+
+
+def _is_one_batch_of_magic_2(data: bytes, part: ProducedPart, size: int) -> bool:
+    return data[part.start + MAGIC_POSITION] == CURRENT_MAGIC and batch_size_at(data, part.start + size, part.end) <= 0
 
 
 class ProduceSlowPath:
@@ -52,6 +57,18 @@ class ProduceSlowPath:
         if topic is None:
             return ErrorCode.UNKNOWN_TOPIC_ID
         return node.partitions.why_absent(topic.name, part.index, node.image)
+
+    def explain(self, partition: Partition, data: bytes, part: ProducedPart) -> None:
+        """Say of a batch that its header or checksum has condemned what Kafka says.
+
+        The log start is told only where the batch was whole, so that the log had a look at it; a size or magic that no batch can have is
+        called by its name.
+        """
+        size = int(batch_size_at(data, part.start, part.end))
+        if size < 0:
+            part.error_message = "The records begin with a size or a magic that no record batch has."
+        elif size > 0 and part.error_code == ErrorCode.INVALID_RECORD and _is_one_batch_of_magic_2(data, part, size):
+            part.log_start_offset = partition.log.log_start_offset
 
     def validated_batch(self, partition: Partition, batch: bytes, part: ProducedPart, now_ms: int) -> bytes | None:
         """The batch to append instead of `batch`; None to append it as it is. Sets the part's error if it is refused."""
