@@ -8,7 +8,9 @@ from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import RequestRefused
 from odradek.base.identifiers import ZERO_UUID
 from odradek.metadata.partition_registration import NO_LEADER, RECOVERING, PartitionRegistration
+from odradek.protocol.messages import controller_registration
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
+from odradek.protocol.messages.controller_registration import ControllerRegistrationRequest
 from odradek.protocol.messages.create_topics import CreatableReplicaAssignment, CreatableTopic, CreateTopicsRequest
 from odradek.protocol.messages.elect_leaders import ElectLeadersRequest, ElectLeadersResponse
 from odradek.protocol.messages.unregister_broker import UnregisterBrokerRequest
@@ -191,3 +193,23 @@ def test_unregistered_broker_is_forgotten() -> None:
     assert set(cluster.image.cluster.brokers) == {1}
     with pytest.raises(RequestRefused):
         cluster.decide(UnregisterBrokerRequest(broker_id=2))
+
+
+def test_controller_that_introduces_itself_is_in_the_image() -> None:
+    """KIP-919: clients learn from it where controllers listen."""
+    cluster = Cluster()
+    listener = controller_registration.Listener(name="CONTROLLER", host="there", port=9093)
+    cluster.decide(ControllerRegistrationRequest(controller_id=100, incarnation_id=directory_of(100), listeners=[listener]))
+
+    registered = cluster.image.cluster.controllers[100]
+
+    assert [(end.name, end.host, end.port) for end in registered.listeners.values()] == [("CONTROLLER", "there", 9093)]
+
+
+def test_controller_cannot_introduce_itself_to_an_older_cluster() -> None:
+    cluster = Cluster(metadata_version=14)
+
+    with pytest.raises(RequestRefused) as refused:
+        cluster.decide(ControllerRegistrationRequest(controller_id=100, incarnation_id=directory_of(100)))
+
+    assert refused.value.code == ErrorCode.UNSUPPORTED_VERSION
