@@ -97,6 +97,19 @@ def test_segment_without_timestamps_is_as_old_as_its_file() -> None:
     assert bases(segments_beyond_time(shelf.log, START_MS + 1001)) == [0, 1]
 
 
+def test_young_segment_that_goes_for_its_size_does_not_keep_old_ones() -> None:
+    shelf = Shelf(LogConfiguration(segment_bytes=400, retention_ms=5000))
+    for timestamp in (LONG_AFTER_MS, START_MS, START_MS):
+        shelf.append(bytes(300), timestamp=timestamp)
+    shelf.log.high_watermark = 3
+    assert bases(old_segments(shelf.log, LONG_AFTER_MS).segments) == []
+
+    shelf.log.configuration = replace(shelf.log.configuration, retention_bytes=shelf.log.size - shelf.log.segments.first.size)
+
+    assert bases(old_segments(shelf.log, LONG_AFTER_MS).segments) == [0, 1, 2]
+    assert retain(shelf.log, LONG_AFTER_MS) == 3
+
+
 def test_rule_that_lets_most_go_decides() -> None:
     shelf = shelf_with(retention_ms=5000)
     shelf.log.delete_records_before(3)

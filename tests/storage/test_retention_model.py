@@ -37,9 +37,9 @@ class Model:
         return len(self.timestamps) * RECORDS_PER_BATCH
 
     def retain(self, now_ms: int) -> None:
-        """Step over batch after batch as long as one of the rules lets it go, each rule for itself."""
-        starts = [self._start_by_time(now_ms), self._start_by_size()]
-        self.log_start_offset = max(self.log_start_offset, *starts)
+        """Step over batch after batch as long as a rule lets it go: by size, and from there on by time."""
+        self.log_start_offset = max(self.log_start_offset, self._start_by_size())
+        self.log_start_offset = max(self.log_start_offset, self._start_by_time(now_ms))
 
     def _start_by_time(self, now_ms: int) -> int:
         start = self.log_start_offset // RECORDS_PER_BATCH

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from itertools import islice
 from typing import NamedTuple
 
 from odradek.storage.flush_work import FlushWork
@@ -36,15 +37,19 @@ class OldSegments(NamedTuple):
 
 
 def old_segments(log: Log, now_ms: int) -> OldSegments:
-    """The segments that no rule keeps.
+    """The segments that no rule keeps, with the rule that lets the last of them go.
 
-    Each rule lets go from the oldest on, so that the rule that lets most go decides, in whatever order they are asked.
+    Log start and size count from the same end, so the one that lets more go decides. Time goes on where these have stopped: a young
+    segment that has to go for its size does not keep old ones behind it.
     """
     found = OldSegments(segments_below_log_start(log), Reason.LOG_START)
     if log.configuration.is_deleted_by_retention:
-        for more in (OldSegments(segments_beyond_size(log), Reason.SIZE), OldSegments(segments_beyond_time(log, now_ms), Reason.TIME)):
-            if len(more.segments) > len(found.segments):
-                found = more
+        beyond_size = segments_beyond_size(log)
+        if len(beyond_size) > len(found.segments):
+            found = OldSegments(beyond_size, Reason.SIZE)
+        beyond_time = segments_beyond_time(log, now_ms, behind=len(found.segments))
+        if beyond_time:
+            found = OldSegments(found.segments + beyond_time, Reason.TIME)
     return found
 
 
@@ -58,8 +63,11 @@ def segments_below_log_start(log: Log) -> list[Segment]:
     return _oldest_while(log, is_below)
 
 
-def segments_beyond_time(log: Log, now_ms: int) -> list[Segment]:
-    """Segments whose latest record is older than `retention.ms`; a record from the future keeps its segment."""
+def segments_beyond_time(log: Log, now_ms: int, *, behind: int = 0) -> list[Segment]:
+    """Segments whose latest record is older than `retention.ms`, from the one behind the first `behind` on.
+
+    A record from the future keeps its segment.
+    """
     retention_ms = log.configuration.retention_ms
     if retention_ms < 0:
         return []
@@ -68,7 +76,7 @@ def segments_beyond_time(log: Log, now_ms: int) -> list[Segment]:
         latest = segment.max_timestamp().timestamp
         return now_ms - (latest if latest >= 0 else segment.modified_ms()) > retention_ms
 
-    return _oldest_while(log, is_old)
+    return _oldest_while(log, is_old, behind)
 
 
 def segments_beyond_size(log: Log) -> list[Segment]:
@@ -123,9 +131,9 @@ def drop_old_segments(log: Log, now_ms: int, segments_max: int) -> OldSegments:
     return OldSegments(going, found.reason)
 
 
-def _oldest_while(log: Log, may_go: Callable[[Segment], bool]) -> list[Segment]:
+def _oldest_while(log: Log, may_go: Callable[[Segment], bool], behind: int = 0) -> list[Segment]:
     found: list[Segment] = []
-    for segment in log.segments:
+    for segment in islice(log.segments, behind, None):
         is_last = segment is log.segments.active
         end_offset = log.segments.end_offset_of(segment, int(log.tail.staged_end_offset))
         if end_offset > log.high_watermark or (is_last and not segment.size) or not may_go(segment):
