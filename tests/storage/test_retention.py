@@ -230,6 +230,18 @@ def test_segments_go_in_portions() -> None:
     assert portions == [[0, 2], [4, 6], [8], []]
 
 
+def test_segment_that_was_filled_meanwhile_waits_for_the_next_look() -> None:
+    """Between `make_way` and the dropping others have their turn."""
+    shelf = shelf_with(retention_ms=5000)
+    make_way(shelf.log, LONG_AFTER_MS)
+    shelf.append(b"late, and old", timestamp=START_MS)
+    shelf.log.high_watermark = 11
+
+    assert bases(drop_old_segments(shelf.log, LONG_AFTER_MS, 1000).segments) == [0, 2, 4, 6, 8]
+
+    assert (shelf.log.log_start_offset, shelf.log.segments.base_offsets) == (10, [10])
+
+
 def test_changed_settings_act_at_the_next_look() -> None:
     shelf = shelf_with(retention_ms=-1)
     assert retain(shelf.log, LONG_AFTER_MS) == 0

@@ -31,6 +31,8 @@ SETTINGS = {
     "controller.quorum.bootstrap.servers": "127.0.0.1:1",
     "log.dirs": "/data",
     "offsets.topic.replication.factor": "1",
+    # Tests write records of any age; retention must not take them away from one that happens to run long.
+    "log.initial.task.delay.ms": "3600000",
 }
 
 
