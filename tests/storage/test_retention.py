@@ -261,6 +261,18 @@ def test_reader_finishes_with_a_segment_that_goes() -> None:
     assert len(piece.read()) == piece.size > 0
 
 
+def test_segment_that_went_is_not_kept_open() -> None:
+    """Else its bytes would stay on the disk, nameless."""
+    shelf = shelf_with(retention_ms=0)
+    read_values(shelf.log)
+    open_files = shelf.log.place.open_files
+    assert len(open_files) >= 5
+
+    retain(shelf.log, LONG_AFTER_MS)
+
+    assert len(open_files) <= len(shelf.log.segments.active.handles())
+
+
 @pytest.mark.parametrize("is_clean", [True, False])
 def test_dropped_segments_do_not_come_back(is_clean: bool) -> None:
     shelf = shelf_with(retention_ms=5000)
