@@ -33,13 +33,15 @@ _SENTENCES: Final = frozenset({"error_message", "batch_index_error_message", "do
 _MOMENTS: Final = frozenset({"timestamp", "log_append_time_ms", "last_timestamp", "last_fetch_timestamp", "last_caught_up_timestamp"})
 _IDENTIFIERS: Final = frozenset({"topic_id", "client_instance_id", "replica_directory_id", "subscription_id"})
 # The order of a hash table in Kafka.
-_UNORDERED: Final = frozenset({"configs", "api_keys", "supported_features", "finalized_features", "accepted_compression_types"})
+_UNORDERED: Final = frozenset(
+    {"partition_responses", "configs", "api_keys", "supported_features", "finalized_features", "accepted_compression_types"}
+)
 _BATCH_HEADER: Final = Struct(">qiibIhiqqqhii")
 _BATCH_HEADER_SIZE: Final = 61
 
 
 def _name_or_key(part: object) -> tuple[int, str]:
-    return (int(getattr(part, "api_key", 0)), str(getattr(part, "name", part)))
+    return (int(getattr(part, "api_key", getattr(part, "index", 0))), str(getattr(part, "name", part)))
 
 
 class Notation:

@@ -54,6 +54,15 @@ def make_topic(exchange: Exchange, suffix: str = "", *, partition_count: int = 1
     return name
 
 
+def settle(exchange: Exchange) -> None:
+    """Wait until the node sees every change that it accepted.
+
+    The metadata log is one line of changes, so a later topic that is seen proves the rest.
+    """
+    exchange.settled_count += 1
+    make_topic(exchange, f"-settled-{exchange.settled_count}")
+
+
 def _await_leaders(exchange: Exchange, name: str, partition_count: int) -> None:
     """The metadata names a leader a moment before the leader knows of itself."""
     partitions = [ListOffsetsPartition(partition_index=index, timestamp=-1) for index in range(partition_count)]

@@ -16,7 +16,7 @@ def _framed(body: bytes) -> bytes:
     return _SIZE.pack(len(body)) + body
 
 
-def _request(api_key: int, version: int, rest: bytes) -> bytes:
+def request_frame(api_key: int, version: int, rest: bytes) -> bytes:
     return _framed(_HEADER.pack(api_key, version, 1) + rest)
 
 
@@ -37,8 +37,8 @@ def api_versions_refuses_software_names(exchange: Exchange) -> None:
 
 @script
 def unknown_version_of_api_versions_is_answered_in_version_0(exchange: Exchange) -> None:
-    exchange.raw("ApiVersions v99", _request(18, 99, b"\x00\x01a\x00\x02b\x02c\x00"))
-    exchange.raw("ApiVersions v99 without a body", _request(18, 99, b""))
+    exchange.raw("ApiVersions v99", request_frame(18, 99, b"\x00\x01a\x00\x02b\x02c\x00"))
+    exchange.raw("ApiVersions v99 without a body", request_frame(18, 99, b""))
 
 
 @script
@@ -52,30 +52,29 @@ def frames_that_are_no_request_close_the_connection(exchange: Exchange) -> None:
     exchange.raw("half a size", b"\x00\x00")
     exchange.raw("an HTTP request", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     exchange.raw("a TLS greeting", bytes.fromhex("16030100f4010000f00303") + bytes(230))
-    exchange.raw("API key 999", _request(999, 0, b"\xff\xff"))
-    exchange.raw("API key -1", _request(-1, 0, b"\xff\xff"))
-    exchange.raw("an API of controllers only", _request(52, 0, b"\x00\x01a\x00\x00"))
+    exchange.raw("API key 999", request_frame(999, 0, b"\xff\xff"))
+    exchange.raw("API key -1", request_frame(-1, 0, b"\xff\xff"))
+    exchange.raw("an API of controllers only", request_frame(52, 0, b"\x00\x01a\x00\x00"))
 
 
 @script
 def versions_that_are_not_served_close_the_connection(exchange: Exchange) -> None:
-    exchange.raw("Metadata v99", _request(3, 99, b"\x00\x01a\x00\x00"))
-    exchange.raw("Metadata v-1", _request(3, -1, b"\x00\x01a\x00\x00"))
-    exchange.raw("Produce v2", _request(0, 2, b"\x00\x01a" + b"\xff\xff\x00\x00\x00\x00\x00\x00\x00\x00"))
-    exchange.raw("Fetch v3", _request(1, 3, b"\x00\x01a" + bytes(30)))
-    exchange.raw("CreateTopics v1", _request(19, 1, b"\x00\x01a" + bytes(30)))
-    exchange.raw("Fetch v19", _request(1, 19, b"\x00\x01a" + bytes(30)))
+    exchange.raw("Metadata v99", request_frame(3, 99, b"\x00\x01a\x00\x00"))
+    exchange.raw("Metadata v-1", request_frame(3, -1, b"\x00\x01a\x00\x00"))
+    exchange.raw("Produce v2", request_frame(0, 2, b"\x00\x01a" + b"\xff\xff\x00\x00\x00\x00\x00\x00\x00\x00"))
+    exchange.raw("Fetch v3", request_frame(1, 3, b"\x00\x01a" + bytes(30)))
+    exchange.raw("CreateTopics v1", request_frame(19, 1, b"\x00\x01a" + bytes(30)))
+    exchange.raw("Fetch v19", request_frame(1, 19, b"\x00\x01a" + bytes(30)))
 
 
 @script
 def bodies_that_cannot_be_read_close_the_connection(exchange: Exchange) -> None:
-    exchange.raw("Metadata without a body", _request(3, 4, b"\x00\x01a"))
-    exchange.raw("Metadata with a cut body", _request(3, 4, b"\x00\x01a\x00\x00\x00\x02\x00\x01a"))
-    exchange.raw("Metadata with a huge count", _request(3, 4, b"\x00\x01a\x7f\xff\xff\xff\x01"))
-    exchange.raw("Metadata with a negative count", _request(3, 4, b"\x00\x01a\xff\xff\xff\xfe\x01"))
-    exchange.raw("Metadata with a negative string size", _request(3, 4, b"\x00\x01a\x00\x00\x00\x01\xff\xf0\x01"))
-    exchange.raw("a client id that ends behind the frame", _request(3, 4, b"\x00\x50a"))
-    exchange.raw("a name that is not UTF-8", _request(3, 4, b"\x00\x01a\x00\x00\x00\x01\x00\x02\xff\xfe\x00"))
+    exchange.raw("Metadata without a body", request_frame(3, 4, b"\x00\x01a"))
+    exchange.raw("Metadata with a cut body", request_frame(3, 4, b"\x00\x01a\x00\x00\x00\x02\x00\x01a"))
+    exchange.raw("Metadata with a huge count", request_frame(3, 4, b"\x00\x01a\x7f\xff\xff\xff\x01"))
+    exchange.raw("Metadata with a negative count", request_frame(3, 4, b"\x00\x01a\xff\xff\xff\xfe\x01"))
+    exchange.raw("Metadata with a negative string size", request_frame(3, 4, b"\x00\x01a\x00\x00\x00\x01\xff\xf0\x01"))
+    exchange.raw("a client id that ends behind the frame", request_frame(3, 4, b"\x00\x50a"))
 
 
 @script
@@ -91,5 +90,5 @@ def bytes_after_the_last_field_are_ignored(exchange: Exchange) -> None:
 def client_id_may_be_null_or_empty(exchange: Exchange) -> None:
     answered = "an answer of"
     for name, told in (("null", b"\xff\xff"), ("empty", b"\x00\x00")):
-        exchange.raw(f"client id {name}", _request(3, 4, told + b"\x00\x00\x00\x00\x00"))
+        exchange.raw(f"client id {name}", request_frame(3, 4, told + b"\x00\x00\x00\x00\x00"))
         exchange.transcript[-1] = exchange.transcript[-1].partition(answered)[0] + (answered if answered in exchange.transcript[-1] else "")

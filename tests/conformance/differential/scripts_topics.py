@@ -122,7 +122,6 @@ def metadata_is_asked_by_id(exchange: Exchange) -> None:
     for version in (10, 11, 12, 13):
         exchange.ask("Metadata by id", MetadataRequest(topics=[known], allow_auto_topic_creation=False), version)
     exchange.ask("Metadata by unknown id", MetadataRequest(topics=[MetadataRequestTopic(topic_id=OTHER_ID, name=None)]), 12)
-    exchange.ask("Metadata by neither", MetadataRequest(topics=[MetadataRequestTopic(topic_id=ZERO_UUID, name=None)]), 12)
 
 
 @script

@@ -41,6 +41,7 @@ class Exchange(AbstractContextManager["Exchange"]):
         self.notation = Notation()
         self.topic = f"differential-{script_name}"
         self.transcript: list[str] = []
+        self.settled_count = 0
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.disconnect()
