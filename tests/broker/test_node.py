@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from odradek.base.error_codes import ErrorCode
+from odradek.broker.partitions import PartitionRegistry
+from odradek.broker.purgatory import Purgatory
 from odradek.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from odradek.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
@@ -16,6 +18,7 @@ from odradek.protocol.messages.produce import PartitionProduceData, ProduceReque
 from odradek.records.batch import decode_records, iterate_batches
 from odradek.records.builder import encode_batch
 from odradek.records.record import Record
+from odradek.storage.log import Log
 from tests.support.node_in_process import NodeInProcess
 from tests.support.wire_client import WireClient
 
@@ -261,3 +264,34 @@ def test_connections_beyond_the_limit_are_closed() -> None:
 def test_idle_connection_is_closed() -> None:
     with NodeInProcess({"connections.max.idle.ms": "150"}) as node, socket.create_connection(("127.0.0.1", node.port), timeout=10) as peer:
         assert peer.recv(1) == b""
+
+
+def test_mistake_of_ours_ends_one_connection_and_not_the_node(node: NodeInProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, witness = node.client(), node.client()
+    create(client, "mistaken")
+
+    def mistake(*_: object) -> int:
+        raise ZeroDivisionError
+
+    # Read on the loop's thread while this one waits for the answer; restored before the next test.
+    monkeypatch.setattr(Purgatory, "complete", mistake)
+    assert produce(client, "mistaken", batch_of(b"x"), acks=1) == (ErrorCode.NONE, 0)
+    monkeypatch.setattr(PartitionRegistry, "get", mistake)
+    client.send(ProduceRequest(acks=1, topic_data=[TopicProduceData(name="mistaken", partition_data=[PartitionProduceData(0, b"")])]), 9)
+    assert client.is_closed_by_peer()
+    monkeypatch.undo()
+
+    assert produce(witness, "mistaken", batch_of(b"y")) == (ErrorCode.NONE, 1)
+    witness.close()
+
+
+def test_nothing_is_acknowledged_that_was_not_written(node: NodeInProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = node.client()
+    create(client, "unwritten")
+
+    def refuse(_: Log) -> bool:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Log, "write_staged", refuse)
+    assert produce(client, "unwritten", batch_of(b"x")) == (ErrorCode.KAFKA_STORAGE_ERROR, -1)
+    client.close()

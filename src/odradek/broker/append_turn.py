@@ -116,19 +116,33 @@ class AppendTurn:
         waiting: set[Partition] = set()
         to_flush: set[Partition] = set()
         for partition in dirty:
-            try:
-                partition.log.write_staged()
-            except StorageFailure as error:
-                log.error("append failed", extra={"partition": str(partition.topic_partition), "reason": str(error)})
+            if not self._write(partition):
                 failed.add(partition)
                 continue
-            partition.after_append()
             if partition.high_watermark < partition.log.log_end_offset:
                 waiting.add(partition)
             if partition.log.is_flush_due:
                 to_flush.add(partition)
         if failed or waiting or to_flush:
             self._reconsider(answers, failed, waiting, to_flush)
+
+    def _write(self, partition: Partition) -> bool:
+        """Write what is staged in one log and show it; False if it is not in the log."""
+        try:
+            partition.log.write_staged()
+        except StorageFailure as error:
+            log.error("append failed", extra={"partition": str(partition.topic_partition), "reason": str(error)})
+            return False
+        except Exception:
+            # Whatever went wrong: what may not have been written must not be acknowledged.
+            log.exception("append failed", extra={"partition": str(partition.topic_partition)})
+            return False
+        try:
+            partition.after_append()
+        except Exception:
+            # The records are in the log; that somebody who waited for them could not be answered is no reason to deny it.
+            log.exception("waiting requests could not be completed", extra={"partition": str(partition.topic_partition)})
+        return True
 
     def _reconsider(self, answers: list[QueuedAnswer], failed: set[Partition], waiting: set[Partition], to_flush: set[Partition]) -> None:
         """Take back the answers that cannot leave as they are."""

@@ -38,6 +38,8 @@ API_VERSIONS = 18
 REQUEST_HEADER_SIZE_MIN = 10
 
 
+UNANSWERABLE = "the request has no answer in its version"
+
 Handler = Callable[[Node, Any, RequestContext], Any]
 
 
@@ -85,6 +87,10 @@ class Dispatcher:
             request, _ = apis.request_type(api_key).decode(frame, position, api_version)
         except ProtocolViolation as error:
             connection.close(f"{entry.name} version {api_version} cannot be read: {error}")
+            return
+        except Exception as error:  # a mistake of ours on a path without a handler: its connection ends, everybody else goes on
+            request_log.error("request failed", extra={"api": entry.name, "version": api_version}, exc_info=error)
+            connection.close(f"{entry.name} version {api_version} could not be answered")
             return
         self._answer(connection, context, request)
 
@@ -148,7 +154,11 @@ class Dispatcher:
         except Exception as error:  # the boundary where every failure becomes an error code
             outcome = refusal_for(error, request, context)
         if not inspect.isawaitable(outcome):
-            connection.send(_encoded(cast(Message, outcome), request, context))
+            answer = _encoded(cast(Message, outcome), request, context)
+            if answer is None:
+                connection.close(UNANSWERABLE)
+            else:
+                connection.send(answer)
             return
         held = connection.hold()
         connection.is_blocked = True
@@ -162,7 +172,10 @@ class Dispatcher:
         except Exception as error:  # the boundary where every failure becomes an error code
             response = refusal_for(error, request, context)
         connection.is_blocked = False
-        held.fulfil([_encoded(response, request, context)])
+        answer = _encoded(response, request, context)
+        if answer is None:
+            connection.close(UNANSWERABLE)
+        held.fulfil([] if answer is None else [answer])
 
     def _handler(self, api_key: int) -> Handler:
         handler = self._handlers.get(api_key)
@@ -186,12 +199,20 @@ def refusal_for(error: Exception, request: Message, context: RequestContext) -> 
     return refusals.refusal(request, context, ErrorCode.UNKNOWN_SERVER_ERROR, None)
 
 
-def _encoded(response: Message, request: Message, context: RequestContext) -> bytes:
-    """The answer as bytes. One that its version cannot carry is our mistake: it costs this request its answer and nobody else anything."""
+def _encoded(response: Message, request: Message, context: RequestContext) -> bytes | None:
+    """The answer as bytes. One that its version cannot carry is our mistake: it costs this request its answer and nobody else anything.
+
+    None where not even the refusal can be said; the request then ends with its connection.
+    """
     try:
         return encode_response(context, response)
     except Misuse as error:
-        return encode_response(context, refusal_for(error, request, context))
+        refusal = refusal_for(error, request, context)
+    try:
+        return encode_response(context, refusal)
+    except Misuse as error:
+        request_log.error("refusal cannot be said", extra={"api": type(request).__name__, "version": context.api_version}, exc_info=error)
+        return None
 
 
 def encode_response(context: RequestContext, response: Message) -> bytes:
