@@ -133,7 +133,7 @@ def test_topic_grows_to_the_count_asked_for() -> None:
         (
             CreatePartitionsTopic(name="never", count=3, assignments=None),
             ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
-            "This server does not host this topic-partition.",
+            None,
         ),
         (
             CreatePartitionsTopic(name="orders", count=4, assignments=[CreatePartitionsAssignment(broker_ids=[1])]),
@@ -147,7 +147,7 @@ def test_topic_grows_to_the_count_asked_for() -> None:
         ),
     ],
 )
-def test_impossible_growth_is_refused(topic: CreatePartitionsTopic, code: ErrorCode, message: str) -> None:
+def test_impossible_growth_is_refused(topic: CreatePartitionsTopic, code: ErrorCode, message: str | None) -> None:
     cluster = cluster_with("orders")
 
     assert grow(cluster, topic) == [(topic.name, code, message)]

@@ -50,7 +50,7 @@ def decide_create_partitions(
 def _grow(image: MetadataImage, asked: CreatePartitionsTopic, dice: random.Random, *, records_left: int) -> list[MetadataRecord] | Refusal:
     topic = image.topics.by_name.get(asked.name)
     if topic is None:
-        return Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "This server does not host this topic-partition.")
+        return Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     present = len(topic.partitions)
     refusal = _count_refusal(asked, present)
     if refusal is not None:

@@ -29,6 +29,10 @@ def handle(node: Node, request: DescribeProducersRequest, context: RequestContex
         for index in topic.partition_indexes:
             if complaint is not None:
                 partition = PartitionResponse(partition_index=index, error_code=ErrorCode.INVALID_TOPIC_EXCEPTION, error_message=complaint)
+            elif topic.name not in node.image.topics.by_name:
+                partition = PartitionResponse(
+                    partition_index=index, error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, error_message="there is no such topic"
+                )
             else:
                 partition = _describe(node, topic.name, index)
             answer.partitions.append(partition)

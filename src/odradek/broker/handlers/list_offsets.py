@@ -57,7 +57,8 @@ def handle(node: Node, request: ListOffsetsRequest, context: RequestContext) -> 
     response = ListOffsetsResponse()
     for topic in request.topics:
         answers = []
-        for question in topic.partitions:
+        # A partition that is asked for twice is refused once, as Kafka does.
+        for question in {question.partition_index: question for question in topic.partitions}.values():
             if asked[topic.name, question.partition_index] > 1:
                 found: TimestampAt | ErrorCode = ErrorCode.INVALID_REQUEST
             elif question.timestamp < 0 and context.api_version < VERSION_MIN_BY_NAME.get(question.timestamp, 1 << 15):
