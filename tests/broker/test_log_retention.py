@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Hashable
 from dataclasses import replace
 from itertools import pairwise
@@ -35,6 +36,7 @@ from odradek.protocol.messages.produce import PartitionProduceData, ProduceReque
 from odradek.records.batch import decode_records, iterate_batches
 from odradek.records.builder import encode_batch
 from odradek.records.record import Record
+from odradek.storage.memory_filesystem import MemoryFileSystem
 from tests.broker.small_node import SmallNode
 from tests.support.node_in_process import SETTINGS, NodeInProcess
 from tests.support.virtual_time import InlineExecutor, run_in_virtual_time
@@ -134,6 +136,22 @@ def test_broken_log_does_not_keep_the_others_from_their_retention() -> None:
     household.live(1_000)
 
     assert [household.node.partition("orders", index).log.log_start_offset for index in range(3)] == [4, 0, 4]
+
+
+def test_segments_stay_when_the_name_of_the_new_one_cannot_be_made_durable(monkeypatch: pytest.MonkeyPatch) -> None:
+    household = Household(log_initial_task_delay_ms="0", log_retention_check_interval_ms="90000")
+    household.node.create_topic("orders")
+    household.fill("orders", 4)
+    household.live(80_000)
+
+    def refuse(filesystem: MemoryFileSystem, path: str) -> None:
+        raise OSError(errno.EIO, "Input/output error", path)
+
+    monkeypatch.setattr(MemoryFileSystem, "fsync_directory", refuse)
+    household.live(20_000)
+
+    log = household.node.partition("orders").log
+    assert (log.is_offline, log.log_start_offset, log.segments.base_offsets) == (True, 0, [0, 2, 4])
 
 
 def test_others_have_their_turn_between_two_logs_and_two_portions() -> None:

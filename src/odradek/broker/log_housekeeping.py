@@ -35,7 +35,9 @@ log = logging.getLogger("odradek.broker.log_housekeeping")
 # Rolled segments, `flush.ms` and leftovers are looked for this often; each look costs microseconds when there is nothing.
 LOOK_INTERVAL_MS = 1000
 # So many segments are dropped in one turn of the loop: five files each get another name, which is some milliseconds for all.
-SEGMENTS_PER_TURN_MAX = 32
+SEGMENTS_PER_TURN_MAX = 8
+# So many logs wait for the disk together before their segments go: the first wait is as a rule the only one that takes long.
+LOGS_PER_WAIT_MAX = 64
 
 
 @dataclass(slots=True)
@@ -130,27 +132,51 @@ class LogHousekeeping:
 
     async def _drop_old_segments(self) -> None:
         """Let segments go that retention no longer keeps. Between two logs everybody else has a turn."""
-        for held in self._logs:
-            try:
-                await self._drop_old_segments_of(held)
-            except (StorageFailure, OSError) as error:
-                log.error("old segments were not dropped", extra={"partition": str(held.topic_partition), "reason": str(error)})
-            await asyncio.sleep(0)
-
-    async def _drop_old_segments_of(self, held: Log) -> None:
         now_ms = self._clock.now_ms()
+        logs = list(self._logs)
+        for first in range(0, len(logs), LOGS_PER_WAIT_MAX):
+            group = logs[first : first + LOGS_PER_WAIT_MAX]
+            works: list[tuple[Log, FlushWork]] = []
+            for held in group:
+                work = self._make_way(held, now_ms)
+                if work is not None:
+                    works.append((held, work))
+                await asyncio.sleep(0)
+            if works:
+                await self._wait_for_all(works)
+            for held in group:
+                while self._drop_portion(held, now_ms):
+                    await asyncio.sleep(0)
+
+    def _make_way(self, held: Log, now_ms: int) -> FlushWork | None:
         if held.is_offline:
-            return
-        work = make_way(held, now_ms)
-        if work is not None:
-            await self._flush(held, work)
-        # Whatever was awaited, the log may have failed or been deleted meanwhile.
-        while not held.is_offline:
+            return None
+        try:
+            return make_way(held, now_ms)
+        except (StorageFailure, OSError) as error:
+            log.error("old segments were not dropped", extra={"partition": str(held.topic_partition), "reason": str(error)})
+            return None
+
+    async def _wait_for_all(self, works: list[tuple[Log, FlushWork]]) -> None:
+        failed = await asyncio.get_running_loop().run_in_executor(self._pool, _run_all, [work for _, work in works])
+        for held, work in works:
+            error = failed.get(work)
+            if error is not None:
+                held.flush_failed()
+                log.error("flush failed", extra={"partition": str(held.topic_partition), "reason": str(error)})
+
+    def _drop_portion(self, held: Log, now_ms: int) -> bool:
+        """Drop a few segments; False when there was none. Since the log was looked at last it may have failed or been deleted."""
+        if held.is_offline:
+            return False
+        try:
             dropped = drop_old_segments(held, now_ms, SEGMENTS_PER_TURN_MAX)
-            if not dropped.segments:
-                return
+        except (StorageFailure, OSError) as error:
+            log.error("old segments were not dropped", extra={"partition": str(held.topic_partition), "reason": str(error)})
+            return False
+        if dropped.segments:
             self._note_dropped(held, dropped)
-            await asyncio.sleep(0)
+        return bool(dropped.segments)
 
     def _note_dropped(self, held: Log, dropped: OldSegments) -> None:
         log.info(
@@ -189,3 +215,14 @@ class LogHousekeeping:
 
     async def _remove_expired_producers(self) -> None:
         self._logs.remove_expired_producers(self._clock.now_ms())
+
+
+def _run_all(works: list[FlushWork]) -> dict[FlushWork, StorageFailure]:
+    """Wait for the disk, in a thread of the pool; what failed."""
+    failed: dict[FlushWork, StorageFailure] = {}
+    for work in works:
+        try:
+            work.run()
+        except StorageFailure as error:
+            failed[work] = error
+    return failed
