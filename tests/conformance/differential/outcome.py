@@ -74,7 +74,8 @@ class Notation:
         fields = []
         for name in structure.__slots__:
             value = getattr(structure, name)
-            if name not in self._left_out and value != getattr(fresh, name):
+            # The first producer of a node is number 0, which is also the field's default in some answers.
+            if name not in self._left_out and (value != getattr(fresh, name) or name == "producer_id"):
                 fields.append(f"{name}={self._field(name, value)}")
         return f"({' '.join(fields)})"
 
