@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from odradek.base.errors import ProtocolViolation
 from odradek.base.identifiers import Uuid
-from odradek.broker.produce_path import ProduceFrame, encode_answer, read_frame
+from odradek.broker.produce_answer import encode_answer
+from odradek.broker.produce_frame import ProduceFrame, read_frame
 from odradek.protocol import apis
 from odradek.protocol.headers import encode_response_header
 from odradek.protocol.messages.produce import (

@@ -12,7 +12,8 @@ from typing import ParamSpec
 from odradek.base.clock import ManualClock
 from odradek.base.errors import ProtocolViolation
 from odradek.base.identifiers import TopicPartition, Uuid
-from odradek.broker.produce_path import encode_answer, read_frame
+from odradek.broker.produce_answer import encode_answer
+from odradek.broker.produce_frame import read_frame
 from odradek.config.log_configuration import LogConfiguration, TimestampType
 from odradek.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from odradek.records import header

@@ -21,7 +21,7 @@ from odradek.base.clock import Clock
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import StorageFailure
 from odradek.broker.partition import Partition
-from odradek.broker.produce_path import ProducedPart, ProduceFrame
+from odradek.broker.produce_frame import ProducedPart, ProduceFrame
 from odradek.broker.purgatory import Purgatory
 from odradek.net.frame_connection import FrameConnection
 from odradek.net.output import HeldResponse

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from odradek.base.error_codes import ErrorCode
 from odradek.base.identifiers import Uuid
 from odradek.broker.leader_hints import leader_hint
-from odradek.broker.produce_path import TOPIC_ID_VERSION_MIN, ProducedPart, ProduceFrame
+from odradek.broker.produce_frame import TOPIC_ID_VERSION_MIN, ProducedPart, ProduceFrame
 from odradek.broker.request import RequestContext
 from odradek.metadata.partition_registration import PartitionRegistration
 from odradek.net.frame_connection import FrameConnection
