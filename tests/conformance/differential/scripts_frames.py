@@ -88,7 +88,5 @@ def bytes_after_the_last_field_are_ignored(exchange: Exchange) -> None:
 
 @script
 def client_id_may_be_null_or_empty(exchange: Exchange) -> None:
-    answered = "an answer of"
     for name, told in (("null", b"\xff\xff"), ("empty", b"\x00\x00")):
         exchange.raw(f"client id {name}", request_frame(3, 4, told + b"\x00\x00\x00\x00\x00"))
-        exchange.transcript[-1] = exchange.transcript[-1].partition(answered)[0] + (answered if answered in exchange.transcript[-1] else "")

@@ -118,7 +118,7 @@ class Exchange(AbstractContextManager["Exchange"]):
         except Closed:
             outcome = "closed"
         else:
-            outcome = "silence" if frame is None else f"an answer of {len(frame)} bytes"
+            outcome = "silence" if frame is None else "an answer"
         self.transcript.append(f"{label}: {outcome}")
         self.disconnect()
 
