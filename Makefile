@@ -30,7 +30,9 @@ run: $(VENV)/.installed
 	@echo '  kcat -b $(HOST):$(PORT) -L'
 	@exec $(BIN)/odradek up --host '$(HOST)' --port '$(PORT)' --data '$(DATA)'
 
+# Clients whose toolchain is missing are named here and skipped below with the reason.
 test: check
+	@PYTHON='$(abspath $(BIN)/python)' bash tests/conformance/setup
 	$(BIN)/pytest $(PYTEST_ARGUMENTS)
 
 check: $(VENV)/.development $(VENV)/.compiled
