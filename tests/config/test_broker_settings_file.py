@@ -7,6 +7,7 @@ import pytest
 from odradek.base.errors import SettingError
 from odradek.config.broker import BROKER_ID, LOG_RETENTION_MS, LOG_SEGMENT_BYTES, MAX_CONNECTIONS, NODE_ID, NUM_PARTITIONS
 from odradek.config.broker_contradictions import connections_per_address
+from odradek.config.broker_network_settings import MAX_CONNECTIONS_PER_IP_OVERRIDES
 from odradek.config.broker_settings_file import load_broker_settings, start_notices
 from odradek.config.precedence import (
     flush_ms,
@@ -186,4 +187,4 @@ def test_listener_has_its_own_value_where_one_is_given() -> None:
 def test_limits_of_single_addresses_are_read_with_ipv6_among_them() -> None:
     settings = load(max_connections_per_ip_overrides="10.0.0.1:5, [::1]:6")
 
-    assert connections_per_address(settings) == {"10.0.0.1": 5, "::1": 6}
+    assert connections_per_address(settings[MAX_CONNECTIONS_PER_IP_OVERRIDES]) == {"10.0.0.1": 5, "::1": 6}

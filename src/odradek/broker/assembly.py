@@ -34,7 +34,7 @@ from odradek.broker.produce_path import ProducePath
 from odradek.broker.produce_slow_path import ProduceSlowPath
 from odradek.broker.producer_id_source import ProducerIdSource
 from odradek.broker.purgatory import Purgatory
-from odradek.broker.quorum_voters import static_voters
+from odradek.broker.quorum_voters import local_voter, static_voters
 from odradek.broker.raft_driver import RaftDriver
 from odradek.broker.ready_report import ReadyReport
 from odradek.broker.server import Server
@@ -58,7 +58,6 @@ from odradek.raft.node import RaftTimeouts
 from odradek.raft.quorum_state_file import QuorumStateFile
 from odradek.raft.snapshot_files import read_snapshot
 from odradek.raft.snapshot_schedule import SnapshotSettings
-from odradek.raft.voters import Voter, VoterEndpoint, VoterKey
 from odradek.storage.filesystem import FileSystem
 from odradek.storage.log_directories import LogDirectories
 
@@ -200,7 +199,7 @@ class NodeRun:
         raft = RaftDriver.open(
             MetadataLog.open(self._filesystem, directory, configuration, self._clock, was_clean=was_clean),
             QuorumStateFile(self._filesystem, directory),
-            local=self._voter(directory_id, ports),
+            local=local_voter(settings, directory_id, self._advertised(controller_listeners(settings), ports)),
             static_voters=static_voters(settings),
             timeouts=RaftTimeouts(
                 election_timeout_ms=settings[setting.CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS],
@@ -246,13 +245,6 @@ class NodeRun:
             ),
             ConfigRules(settings, settings[setting.NODE_ID]),
             self._dice,
-        )
-
-    def _voter(self, directory_id: Uuid, ports: Mapping[str, int]) -> Voter:
-        endpoints = self._advertised(controller_listeners(self._settings), ports)
-        return Voter(
-            key=VoterKey(self._settings[setting.NODE_ID], directory_id),
-            endpoints=tuple(VoterEndpoint(endpoint.name, endpoint.host, endpoint.port) for endpoint in endpoints),
         )
 
     def _lifecycle(

@@ -22,10 +22,11 @@ from odradek.broker.handlers import refusals
 from odradek.broker.node import Node
 from odradek.broker.produce_path import ProducePath
 from odradek.broker.request import RequestContext
+from odradek.broker.response_frame import encode_response
 from odradek.net.frame_connection import FrameConnection
 from odradek.net.output import FileRange, HeldResponse
 from odradek.protocol import apis
-from odradek.protocol.headers import decode_request_header, encode_response_header
+from odradek.protocol.headers import decode_request_header
 from odradek.protocol.message import Message
 
 log = logging.getLogger("odradek.broker.dispatch")
@@ -213,12 +214,3 @@ def _encoded(response: Message, request: Message, context: RequestContext) -> by
     except Misuse as error:
         request_log.error("refusal cannot be said", extra={"api": type(request).__name__, "version": context.api_version}, exc_info=error)
         return None
-
-
-def encode_response(context: RequestContext, response: Message) -> bytes:
-    """Size, header and body of `response`, ready to be sent."""
-    out = bytearray(4)
-    encode_response_header(out, context.correlation_id, apis.response_header_version(context.api_key, context.api_version))
-    response.encode(out, context.api_version)
-    out[0:4] = (len(out) - 4).to_bytes(4, "big")
-    return bytes(out)

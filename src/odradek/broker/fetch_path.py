@@ -26,6 +26,7 @@ from odradek.broker.fetch_plan import (
 from odradek.broker.fetch_request import read_fetch
 from odradek.broker.fetch_response import NODE_ENDPOINTS_VERSION_MIN, TOPIC_ID_VERSION_MIN, NodeEndpoint, ResponseWriter
 from odradek.broker.fetch_sessions import FetchContext
+from odradek.broker.leader_hints import leader_hint
 from odradek.broker.node import Node
 from odradek.broker.partition import Partition
 from odradek.broker.purgatory import Parking
@@ -180,11 +181,8 @@ def _name_leader(node: Node, context: RequestContext, result: PartitionResult, e
     registration = None if topic is None else topic.partitions.get(fetch.index)
     if registration is None:
         return
-    result.current_leader_id = registration.leader
-    result.current_leader_epoch = registration.leader_epoch
-    broker = image.cluster.brokers.get(registration.leader)
-    if broker is None or broker.is_fenced:
-        return
-    address = node.endpoint_for(broker, context)
-    if address is not None:
-        endpoints[broker.node_id] = NodeEndpoint(broker.node_id, address[0], address[1], broker.rack)
+    hint = leader_hint(node, context, registration)
+    result.current_leader_id = hint.leader_id
+    result.current_leader_epoch = hint.leader_epoch
+    if hint.endpoint is not None:
+        endpoints[hint.leader_id] = NodeEndpoint(hint.leader_id, hint.endpoint.host, hint.endpoint.port, hint.endpoint.rack)

@@ -12,10 +12,10 @@ from odradek.base.identifiers import Uuid
 from odradek.broker.leader_hints import leader_hint
 from odradek.broker.produce_frame import TOPIC_ID_VERSION_MIN, ProducedPart, ProduceFrame
 from odradek.broker.request import RequestContext
+from odradek.broker.response_frame import encode_response
 from odradek.metadata.partition_registration import PartitionRegistration
 from odradek.net.frame_connection import FrameConnection
 from odradek.protocol import apis
-from odradek.protocol.headers import encode_response_header
 from odradek.protocol.messages.produce import (
     BatchIndexAndErrorMessage,
     LeaderIdAndEpoch,
@@ -96,11 +96,7 @@ class ProduceSlowPath:
                 self._name_empty_topic(topic, frame.topics[number], frame.version)
             response.responses.append(topic)
         response.node_endpoints = list(endpoints.values())
-        out = bytearray(4)
-        encode_response_header(out, frame.correlation_id, apis.response_header_version(PRODUCE_KEY, frame.version))
-        response.encode(out, frame.version)
-        out[0:4] = (len(out) - 4).to_bytes(4, "big")
-        return bytes(out)
+        return encode_response(self._context(frame, connection), response)
 
     def _name_empty_topic(self, topic: TopicProduceResponse, raw: bytes, version: int) -> None:
         """A topic without partitions is repeated too; its name stands behind its length."""

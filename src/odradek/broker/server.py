@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Mapping
 from typing import Protocol
 
 from odradek.base.clock import Clock
-from odradek.base.errors import SettingError
 from odradek.config.broker import (
     CONNECTIONS_MAX_IDLE_MS,
     MAX_CONNECTION_CREATION_RATE,
@@ -21,6 +19,7 @@ from odradek.config.broker import (
     SOCKET_REQUEST_MAX_BYTES,
     SOCKET_SEND_BUFFER_BYTES,
 )
+from odradek.config.broker_contradictions import connections_per_address
 from odradek.config.listeners import Endpoint, listeners
 from odradek.config.settings import Settings
 from odradek.net.connection_limits import ConnectionCounter, ConnectionLimits
@@ -137,16 +136,6 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
     return ConnectionLimits(
         connections_max=settings[MAX_CONNECTIONS],
         connections_per_address_max=settings[MAX_CONNECTIONS_PER_IP],
-        address_overrides=_address_overrides(settings[MAX_CONNECTIONS_PER_IP_OVERRIDES]),
+        address_overrides=connections_per_address(settings[MAX_CONNECTIONS_PER_IP_OVERRIDES]),
         creations_per_second_max=settings[MAX_CONNECTION_CREATION_RATE],
     )
-
-
-def _address_overrides(text: str) -> Mapping[str, int]:
-    overrides: dict[str, int] = {}
-    for entry in filter(None, (part.strip() for part in text.split(","))):
-        address, _, count = entry.rpartition(":")
-        if not address or not count.isdigit():
-            raise SettingError(f"{MAX_CONNECTIONS_PER_IP_OVERRIDES.name}={text}: each entry has the form address:count")
-        overrides[address] = int(count)
-    return overrides

@@ -180,7 +180,7 @@ def _check_limits(settings: Settings) -> None:
             "Invalid value 0 for configuration max.connections.per.ip: "
             "nobody could connect; it can be 0 only together with max.connections.per.ip.overrides"
         )
-    connections_per_address(settings)
+    connections_per_address(settings[network.MAX_CONNECTIONS_PER_IP_OVERRIDES])
     idle_ms = settings[network.CONNECTIONS_MAX_IDLE_MS]
     if 0 <= idle_ms <= settings[network.CONNECTION_FAILED_AUTHENTICATION_DELAY_MS]:
         delay_ms = settings[network.CONNECTION_FAILED_AUTHENTICATION_DELAY_MS]
@@ -190,13 +190,12 @@ def _check_limits(settings: Settings) -> None:
         raise SettingError(f"Invalid value {protocols} for configuration group.coordinator.rebalance.protocols: classic cannot be left out")
 
 
-def connections_per_address(settings: Settings) -> dict[str, int]:
-    """How many connections each address of `max.connections.per.ip.overrides` may hold.
+def connections_per_address(text: str) -> dict[str, int]:
+    """How many connections each address may hold, by the text of `max.connections.per.ip.overrides`.
 
     Raises:
         SettingError: an entry is not of the form address:count.
     """
-    text = settings[network.MAX_CONNECTIONS_PER_IP_OVERRIDES]
     limits = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         address, separator, count = entry.rpartition(":")
