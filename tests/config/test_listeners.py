@@ -12,6 +12,7 @@ from odradek.config.listeners import (
     inter_broker_listener_name,
     listeners,
     security_protocols,
+    told_endpoints,
 )
 from odradek.config.settings import Settings
 
@@ -44,6 +45,23 @@ def test_one_port_serves_ipv4_and_ipv6_under_two_names() -> None:
 
 def test_any_number_of_listeners_may_ask_for_a_free_port() -> None:
     assert len(listeners(settings_of(listeners="PLAINTEXT://:0,CONTROLLER://:0"))) == 2
+
+
+def test_others_are_told_what_is_advertised_or_an_address_that_can_be_dialled() -> None:
+    settings = settings_of(
+        listeners="A://0.0.0.0:1,B://:2,C://[::]:0,CONTROLLER://127.0.0.1:0",
+        listener_security_protocol_map="A:PLAINTEXT,B:PLAINTEXT,C:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        advertised_listeners="A://example.org:91",
+    )
+
+    told = told_endpoints(settings, listeners(settings), {"C": 33, "CONTROLLER": 44})
+
+    assert [str(endpoint) for endpoint in told] == [
+        "A://example.org:91",
+        "B://localhost:2",
+        "C://localhost:33",
+        "CONTROLLER://127.0.0.1:44",
+    ]
 
 
 def test_controller_listener_is_plaintext_unless_a_map_or_security_is_in_use() -> None:

@@ -13,7 +13,6 @@ import logging
 import random
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import final
 
 from odradek.base.clock import Clock
@@ -39,7 +38,7 @@ from odradek.broker.raft_driver import RaftDriver
 from odradek.broker.ready_report import ReadyReport
 from odradek.broker.server import Server
 from odradek.config import broker as setting
-from odradek.config.listeners import Endpoint, advertised_listeners, broker_listeners, controller_listeners
+from odradek.config.listeners import LOCALHOST, Endpoint, advertised_listeners, broker_listeners, controller_listeners, told_endpoints
 from odradek.config.log_configuration import LogConfiguration
 from odradek.config.precedence import log_directories, metadata_log_directory
 from odradek.config.settings import Settings
@@ -65,7 +64,6 @@ log = logging.getLogger("odradek.broker.assembly")
 
 # Threads that wait for disks; more would only queue at the same disk.
 POOL_THREADS = 4
-LOCALHOST = "localhost"
 
 
 @final
@@ -199,7 +197,7 @@ class NodeRun:
         raft = RaftDriver.open(
             MetadataLog.open(self._filesystem, directory, configuration, self._clock, was_clean=was_clean),
             QuorumStateFile(self._filesystem, directory),
-            local=local_voter(settings, directory_id, self._advertised(controller_listeners(settings), ports)),
+            local=local_voter(settings, directory_id, told_endpoints(settings, controller_listeners(settings), ports)),
             static_voters=static_voters(settings),
             timeouts=RaftTimeouts(
                 election_timeout_ms=settings[setting.CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS],
@@ -258,8 +256,8 @@ class NodeRun:
             cluster_id=logs.cluster_id,
             incarnation_id=random_uuid(self._dice),
             rack=settings[setting.BROKER_RACK],
-            broker_endpoints=_registered(self._advertised(broker_listeners(settings), ports)),
-            controller_endpoints=_registered(self._advertised(controller_listeners(settings), ports)),
+            broker_endpoints=_registered(told_endpoints(settings, broker_listeners(settings), ports)),
+            controller_endpoints=_registered(told_endpoints(settings, controller_listeners(settings), ports)),
             directory_ids=[directory.directory_id for directory in logs.directories if directory.directory_id is not None],
             previous_broker_epoch=previous_broker_epoch,
             heartbeat_interval_ms=settings[setting.BROKER_HEARTBEAT_INTERVAL_MS],
@@ -295,14 +293,6 @@ class NodeRun:
             bound_ports=dict(ports),
             advertised={endpoint.name: endpoint for endpoint in advertised_listeners(settings)},
         )
-
-    def _advertised(self, endpoints: list[Endpoint], ports: Mapping[str, int]) -> list[Endpoint]:
-        """The endpoints as others are told of them: what was advertised, else the bound address with its real port."""
-        advertised = {endpoint.name: endpoint for endpoint in advertised_listeners(self._settings)}
-        return [
-            advertised.get(endpoint.name, replace(endpoint, host=endpoint.host or LOCALHOST, port=ports[endpoint.name]))
-            for endpoint in endpoints
-        ]
 
     def _report(self, logs: LogDirectories, node: Node) -> ReadyReport:
         addresses = [f"{endpoint.host or LOCALHOST}:{node.bound_ports[endpoint.name]}" for endpoint in broker_listeners(self._settings)]

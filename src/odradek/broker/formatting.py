@@ -17,7 +17,7 @@ from odradek.base.errors import StartRefused
 from odradek.base.identifiers import Uuid, random_uuid, uuid_to_text
 from odradek.broker.quorum_voters import local_voter
 from odradek.config.broker_node_settings import CONTROLLER_QUORUM_VOTERS, NODE_ID, PROCESS_ROLES
-from odradek.config.listeners import Endpoint, advertised_listeners, controller_listeners
+from odradek.config.listeners import controller_listeners, told_endpoints
 from odradek.config.precedence import log_directories, metadata_log_directory
 from odradek.config.settings import Settings
 from odradek.controller.activation import bootstrap_records
@@ -34,7 +34,6 @@ BOOTSTRAP_CHECKPOINT = "bootstrap.checkpoint"
 # What may lie in a directory that nobody has used yet: a mount point has the first, a start that was refused leaves the second.
 HARMLESS_NAMES = frozenset({"lost+found", ".lock"})
 # Where a controller that is its own whole quorum listens on every interface, this is the address by which it reaches itself.
-OWN_HOST = "localhost"
 
 
 class InitialQuorum(Enum):
@@ -137,21 +136,6 @@ def inspect_directories(settings: Settings, filesystem: FileSystem) -> Directori
     return DirectoriesReport(directories, found, problems)
 
 
-def controller_endpoints(settings: Settings) -> list[Endpoint]:
-    """Where this controller is reached, one endpoint for each of `controller.listener.names`, advertised addresses first."""
-    advertised = {endpoint.name: endpoint for endpoint in advertised_listeners(settings)}
-    endpoints = [advertised.get(endpoint.name, endpoint) for endpoint in controller_listeners(settings)]
-    return [
-        Endpoint(
-            endpoint.name,
-            endpoint.host if endpoint.host not in ("", "0.0.0.0", "::") else OWN_HOST,
-            endpoint.port,
-            endpoint.security_protocol,
-        )
-        for endpoint in endpoints
-    ]
-
-
 def _all_directories(settings: Settings) -> list[str]:
     # The metadata log may have a directory of its own, which is then formatted like the others.
     return list(dict.fromkeys([*log_directories(settings), metadata_log_directory(settings)]))
@@ -228,7 +212,7 @@ def _write(directory: str, settings: Settings, request: FormatRequest, *, filesy
 def _write_voters(directory: str, settings: Settings, directory_id: Uuid, *, filesystem: FileSystem, now_ms: int) -> None:
     log_directory = metadata_log.metadata_log_directory(directory)
     filesystem.make_directories(log_directory)
-    voter = local_voter(settings, directory_id, controller_endpoints(settings))
+    voter = local_voter(settings, directory_id, told_endpoints(settings, controller_listeners(settings), {}))
     quorum = QuorumHistory(kraft_version=1, voters=VoterSet.of([voter]))
     batches = encode_snapshot([], epoch=0, last_contained_log_timestamp_ms=now_ms, now_ms=now_ms, quorum=quorum)
     write_snapshot(filesystem, log_directory, BOOTSTRAP_SNAPSHOT, batches)

@@ -12,19 +12,16 @@ import logging
 import socket
 import sys
 from collections.abc import Container, Iterable, Mapping
-from typing import Final
 
 from odradek.base.structured_log import LEVEL_BY_NAME, ROOT_LOGGER_NAME, LogFormat, configure, set_level
 from odradek.broker.ready_report import ReadyReport
 from odradek.cli.port_owner import owner_of
 from odradek.cli.problems import CommandFailed, ExitCode
 from odradek.config.broker_settings_file import start_notices
-from odradek.config.listeners import Endpoint, listeners
+from odradek.config.listeners import WILDCARD_HOSTS, Endpoint, listeners
 from odradek.config.settings import Settings
 
 log = logging.getLogger("odradek.cli")
-
-WILDCARD_HOSTS: Final = frozenset({"", "0.0.0.0", "::"})
 
 
 def add_log_arguments(parser: argparse.ArgumentParser, *, level_default: str) -> None:

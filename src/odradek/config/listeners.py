@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from ipaddress import ip_address
 
@@ -28,6 +28,9 @@ from odradek.config.setting import Setting
 from odradek.config.settings import Settings
 
 PORT_MAX = 65_535
+# Hosts that stand for every interface: one listens on them, but nobody can dial them.
+WILDCARD_HOSTS = frozenset({"", "0.0.0.0", "::"})
+LOCALHOST = "localhost"
 
 
 class SecurityProtocol(IntEnum):
@@ -100,6 +103,23 @@ def advertised_listeners(settings: Settings) -> list[Endpoint]:
     """
     given = settings[ADVERTISED_LISTENERS]
     return [] if given is None else _parse(settings, ADVERTISED_LISTENERS, given, are_ports_distinct=False)
+
+
+def told_endpoints(settings: Settings, endpoints: Iterable[Endpoint], bound_ports: Mapping[str, int]) -> list[Endpoint]:
+    """The endpoints as others are told of them: what was advertised, else the bound address, its port from `bound_ports`.
+
+    A node that listens on every interface without saying how it is reached is taken for one that is reached from its own machine.
+    """
+    advertised = {endpoint.name: endpoint for endpoint in advertised_listeners(settings)}
+    return [
+        advertised.get(endpoint.name)
+        or replace(
+            endpoint,
+            host=LOCALHOST if endpoint.host in WILDCARD_HOSTS else endpoint.host,
+            port=bound_ports.get(endpoint.name, endpoint.port),
+        )
+        for endpoint in endpoints
+    ]
 
 
 def inter_broker_listener_name(settings: Settings) -> str:
