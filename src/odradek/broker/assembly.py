@@ -8,11 +8,10 @@ metadata, the logs are opened with the settings that the metadata holds, the bro
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import random
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import final
 
 from odradek.base.clock import Clock
@@ -50,6 +49,7 @@ from odradek.metadata import cluster
 from odradek.metadata.feature_levels import METADATA_VERSION_LATEST
 from odradek.metadata.image import MetadataImage
 from odradek.metadata.record_codec import MetadataRecord, decode_metadata_record
+from odradek.net.network import Network, SystemNetwork
 from odradek.net.turn import Turn
 from odradek.raft import metadata_log as metadata_log_files
 from odradek.raft.metadata_log import MetadataLog
@@ -70,18 +70,28 @@ POOL_THREADS = 4
 class NodeRun:
     """One node from its start to its stop."""
 
-    def __init__(self, settings: Settings, filesystem: FileSystem, clock: Clock, dice: random.Random) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        filesystem: FileSystem,
+        clock: Clock,
+        dice: random.Random,
+        *,
+        pool: Executor | None = None,
+        network: Network | None = None,
+    ) -> None:
+        """Without `pool` the node waits for its disk in threads; without `network` its sockets are the operating system's."""
         self._settings = settings
         self._filesystem = filesystem
         self._clock = clock
         self._dice = dice
         self._loop = asyncio.get_running_loop()
-        self._pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="odradek-disk")
+        self._pool: Executor = pool or ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="odradek-disk")
         self._turn = Turn(self._loop.call_soon)
         self._purgatory = Purgatory(clock, self._loop.call_later)
         self._publisher = MetadataPublisher()
         self._configuration = DynamicConfiguration(settings, settings[setting.NODE_ID])
-        self._server = Server(settings, self._loop, self._turn, clock)
+        self._server = Server(settings, self._loop, self._turn, clock, network or SystemNetwork())
 
     async def run(self, stop: asyncio.Event, ready: Callable[[ReadyReport], None]) -> None:
         """Start, serve until `stop` is set, and stop in good order.
@@ -139,9 +149,6 @@ class NodeRun:
                 await lifecycle.start()
                 background.append(tasks.create_task(lifecycle.run(), name="heartbeats"))
                 self._serve(node, tasks)
-                # What was made until now lives as long as the node: no collection need ever look at it again.
-                gc.collect()
-                gc.freeze()
                 ready(self._report(logs, node))
                 await stop.wait()
                 await self._leave(driver, lifecycle)

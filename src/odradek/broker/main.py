@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import random
@@ -42,10 +43,16 @@ async def _serve(settings: Settings, ready: Callable[[ReadyReport], None]) -> in
             os._exit(SIGNAL_EXIT_CODE_BASE + number)
         stop.set()
 
+    def on_ready(report: ReadyReport) -> None:
+        # What was made until now lives as long as the node: no collection need ever look at it again.
+        gc.collect()
+        gc.freeze()
+        ready(report)
+
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, on_signal, number)
     try:
-        await NodeRun(settings, RealFileSystem(), SystemClock(), random.Random()).run(stop, ready)
+        await NodeRun(settings, RealFileSystem(), SystemClock(), random.Random()).run(stop, on_ready)
     except BaseExceptionGroup as failures:
         refusal = _single_refusal(failures)
         if refusal is not None:

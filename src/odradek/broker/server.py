@@ -25,6 +25,7 @@ from odradek.config.settings import Settings
 from odradek.net.connection_limits import ConnectionCounter, ConnectionLimits
 from odradek.net.frame_connection import FrameConnection
 from odradek.net.listener import Listener, ListenerOptions
+from odradek.net.network import Network
 from odradek.net.receive_budget import ReceiveBudget
 from odradek.net.socket_transport import RECEIVE_SIZE
 from odradek.net.turn import Turn
@@ -43,7 +44,7 @@ class FrameDispatcher(Protocol):
 class Server:
     """Binds, accepts and closes. Frames that come before `open` gave it a handler cannot exist: nothing is accepted until then."""
 
-    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop, turn: Turn, clock: Clock) -> None:
+    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop, turn: Turn, clock: Clock, network: Network) -> None:
         self._settings = settings
         self._counter = ConnectionCounter(connection_limits(settings))
         self._on_frame = _refuse_frames
@@ -58,6 +59,7 @@ class Server:
                 clock=clock,
                 counter=self._counter,
                 handler=self._handle,
+                network=network,
                 receive_buffer=receive_buffer,
                 budget=budget,
                 connection_ids=connection_ids,

@@ -18,6 +18,7 @@ from odradek.base.clock import Clock
 from odradek.base.errors import StartRefused
 from odradek.net.connection_limits import ConnectionCounter
 from odradek.net.frame_connection import FrameConnection, FrameHandler
+from odradek.net.network import Network, Socket
 from odradek.net.receive_budget import ReceiveBudget
 from odradek.net.socket_transport import SocketTransport
 from odradek.net.turn import Turn
@@ -59,6 +60,7 @@ class Listener:
         clock: Clock,
         counter: ConnectionCounter,
         handler: FrameHandler,
+        network: Network,
         receive_buffer: bytearray,
         budget: ReceiveBudget | None = None,
         connection_ids: Iterator[int] | None = None,
@@ -70,12 +72,13 @@ class Listener:
         self._turn = turn
         self._clock = clock
         self._handler = handler
+        self._network = network
         self._receive_buffer = receive_buffer
         self._budget = budget
         self._connection_ids = connection_ids or itertools.count(1)
         self._transports: dict[SocketTransport, int] = {}
         self._last_active_turn: dict[SocketTransport, int] = {}
-        self._socket: socket.socket | None = None
+        self._socket: Socket | None = None
         self._sweep_timer: asyncio.TimerHandle | None = None
         self.refused_count = 0
 
@@ -87,18 +90,12 @@ class Listener:
         """
         host, port = self.options.host, self.options.port
         try:
-            bound = self._bound_socket(host, port)
+            bound = self._network.listen(host, port, backlog=self.options.backlog)
         except OSError as error:
             raise StartRefused(f"cannot listen on {host or '*'}:{port} for listener {self.options.name}: {_reason(error)}") from error
         bound.setblocking(False)
         self._socket = bound
         return int(bound.getsockname()[1])
-
-    def _bound_socket(self, host: str, port: int) -> socket.socket:
-        if not host and socket.has_dualstack_ipv6():
-            return socket.create_server(("", port), family=socket.AF_INET6, backlog=self.options.backlog, dualstack_ipv6=True)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=self.options.backlog)
 
     def open(self) -> None:
         """Begin to accept."""
@@ -159,7 +156,7 @@ class Listener:
         if self._socket is not None:
             self._loop.add_reader(self._socket.fileno(), self._on_acceptable)
 
-    def _accept(self, accepted: socket.socket, address: tuple[str, int]) -> None:
+    def _accept(self, accepted: Socket, address: tuple[str, int]) -> None:
         client_host, client_port = _plain_host(address[0]), address[1]
         refusal = self.counter.refusal(client_host)
         if refusal is not None:

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable
 
 from odradek.net.frame_connection import FrameConnection
+from odradek.net.network import Socket
 from odradek.net.output import FileRange, HeldResponse
 from odradek.net.turn import Turn
 
@@ -48,7 +49,7 @@ class SocketTransport:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        sock: socket.socket,
+        sock: Socket,
         turn: Turn,
         receive_buffer: bytearray,
         on_closed: Callable[[SocketTransport], None],
