@@ -20,8 +20,12 @@ class FlushWork:
     filesystem: FileSystem
     files: tuple[File, ...]
     paths: tuple[str, ...]
-    # None when no file of the log is new since the last flush.
+    # None when no name in the log's directory has changed since it was made durable.
     directory: str | None
+    # What `Log.end_flush` may count as durable: changes of names, of the epochs, and how often the log had been cut when the work began.
+    names_version: int = 0
+    epochs_version: int = 0
+    truncations_count: int = 0
 
     def run(self) -> None:
         """Wait for the disk.

@@ -2,7 +2,8 @@
 
 Kept as `leader-epoch-checkpoint`. Epochs and start offsets both grow from entry to entry; a new entry removes those that contradict
 it. The file is replaced on every change without waiting for the disk, and made durable by the log's next flush, before the recovery
-point moves: what a crash takes away, recovery reads from the batches behind the recovery point.
+point moves: what a crash takes away, recovery reads from the batches behind the recovery point, and from all of them where the file itself
+is lost.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from odradek.storage.filesystem import FileSystem
 class LeaderEpochs:
     """The leader epochs of one log, in order."""
 
-    __slots__ = ("_directory", "_entries", "_filesystem", "_is_synced")
+    __slots__ = ("_directory", "_entries", "_filesystem", "durable_version", "version")
 
     def __init__(self, filesystem: FileSystem, directory: str, *, is_new: bool = False) -> None:
         self._filesystem = filesystem
         self._directory = directory
         self._entries: list[EpochStart] = []
-        self._is_synced = True
+        # How often the file was replaced, and which of these is on the disk for good.
+        self.version = self.durable_version = 0
         if not is_new:
             self._load()
 
@@ -93,11 +95,9 @@ class LeaderEpochs:
         """The log's directory has another name now."""
         self._directory = directory
 
-    def sync(self) -> None:
-        """Make the file durable if it has changed since."""
-        if not self._is_synced:
-            self._filesystem.fsync(self._path())
-            self._is_synced = True
+    def path_to_sync(self) -> str | None:
+        """The file, if it has changed since it was made durable; its directory has to be made durable behind it."""
+        return self._path() if self.version > self.durable_version else None
 
     def _adopt(self, entry: EpochStart) -> bool:
         latest = self._entries[-1] if self._entries else None
@@ -119,7 +119,7 @@ class LeaderEpochs:
 
     def _save(self) -> None:
         write_epoch_checkpoint(self._filesystem, self._path(), self._entries, sync=False)
-        self._is_synced = False
+        self.version += 1
 
     def _path(self) -> str:
         return f"{self._directory}/{LEADER_EPOCH_CHECKPOINT}"

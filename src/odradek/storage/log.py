@@ -38,6 +38,7 @@ class Log:
     """The log of one partition. `place` and what `loaded` holds belong to it from now on."""
 
     __slots__ = (
+        "_truncations_count",
         "_writer",
         "leader_epochs",
         "place",
@@ -55,6 +56,7 @@ class Log:
         self.producers = loaded.producers
         self.topic_id = loaded.topic_id
         self.recovery_point = loaded.recovery_point
+        self._truncations_count = 0
         self._writer = LogWriter(place, configuration, loaded)
         # The compiled produce path stages and writes here, without the log in between.
         self.tail = self._writer.tail
@@ -264,6 +266,7 @@ class Log:
         if self.segments.first.base_offset > offset:
             self.truncate_fully_and_start_at(offset)
             return True
+        self._truncations_count += 1
         self.remove_segments([segment for segment in self.segments if segment.base_offset > offset])
         self.segments.active.truncate_to(offset, self.place.clock.now_ms())
         self.leader_epochs.truncate_from_end(offset)
@@ -282,8 +285,10 @@ class Log:
     def truncate_fully_and_start_at(self, offset: int, log_start_offset: int | None = None) -> None:
         """Throw everything away and begin anew at `offset`."""
         self.tail.write_staged()
+        self._truncations_count += 1
         self.remove_segments(list(self.segments))
         self.segments.add(self.place.new_segment(offset, self._writer.configuration))
+        self._writer.names_version += 1
         self.leader_epochs.clear()
         self.producers.start_empty_at(offset)
         self.tail.log_start_offset = offset if log_start_offset is None else log_start_offset
@@ -347,19 +352,39 @@ class Log:
             for segment in self.segments.between(self.recovery_point, up_to):
                 segment.write_indexes()
                 files.extend(segment.files_to_sync())
-            self.leader_epochs.sync()
         except OSError as error:
             raise self._writer.write_failed(error) from error
         writer = self._writer
-        has_new_files, writer.has_new_files = writer.has_new_files, False
-        paths, writer.snapshots_to_sync = writer.snapshots_to_sync, []
-        if has_new_files and self.topic_id is not None:
+        paths = list(writer.snapshots_to_sync)
+        epochs = self.leader_epochs.path_to_sync()
+        has_new_names = writer.names_version > writer.durable_names_version
+        if epochs is not None:
+            paths.append(epochs)
+        if has_new_names and self.topic_id is not None:
             paths.append(f"{self.directory}/{PARTITION_METADATA}")
-        return FlushWork(up_to, self.place.filesystem, tuple(files), tuple(paths), self.directory if has_new_files else None)
+        return FlushWork(
+            up_to,
+            self.place.filesystem,
+            tuple(files),
+            tuple(paths),
+            self.directory if has_new_names or epochs is not None else None,
+            names_version=writer.names_version,
+            epochs_version=self.leader_epochs.version,
+            truncations_count=self._truncations_count,
+        )
 
     def end_flush(self, work: FlushWork) -> None:
-        """The work has run: what it covers is durable, as far as it has not been truncated meanwhile."""
-        self.recovery_point = max(self.recovery_point, min(work.up_to, self.log_end_offset))
+        """The work has run: what it covers is durable.
+
+        Several works of one log may be under way and end in any order, so each waits for whatever none before it has ended with. If the
+        log was cut meanwhile, other records may stand where those stood that the work has waited for: then nothing is known of them.
+        """
+        writer = self._writer
+        writer.durable_names_version = max(writer.durable_names_version, work.names_version)
+        self.leader_epochs.durable_version = max(self.leader_epochs.durable_version, work.epochs_version)
+        writer.snapshots_to_sync = [path for path in writer.snapshots_to_sync if path not in work.paths]
+        if work.truncations_count == self._truncations_count:
+            self.recovery_point = max(self.recovery_point, work.up_to)
 
     def flush(self, up_to: int | None = None) -> None:
         """Make everything below `up_to` durable, waiting for the disk.

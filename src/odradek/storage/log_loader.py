@@ -116,6 +116,9 @@ class _Loading:
 
     def recover(self, recovery_point: int) -> None:
         """Scan every segment that can hold something behind the recovery point, and those before it that lost an index."""
+        if not self._epochs.entries:
+            # Every batch has an epoch: the file was lost while it was being replaced, and only the batches know what was in it.
+            recovery_point = 0
         for segment in self._segments:
             if segment.base_offset in self._incomplete and self._segments.end_offset_of(segment, 1 << 62) <= recovery_point:
                 self._recover_from(segment)

@@ -21,7 +21,7 @@ TRANSACTION_COORDINATOR_FENCED = 52
 
 
 class LogWriter:
-    """Appends to the last of `loaded`'s segments. `snapshots_to_sync` and `has_new_files` are for the log's next flush."""
+    """Appends to the last of `loaded`'s segments. `snapshots_to_sync` and the versions of names are for the log's flushes."""
 
     __slots__ = (
         "_completed",
@@ -30,8 +30,9 @@ class LogWriter:
         "_place",
         "_producers",
         "_segments",
-        "has_new_files",
+        "durable_names_version",
         "is_offline",
+        "names_version",
         "snapshots_to_sync",
         "tail",
     )
@@ -45,7 +46,9 @@ class LogWriter:
         self._completed: list[CompletedTransaction] = []
         self.is_offline = False
         self.snapshots_to_sync: list[str] = []
-        self.has_new_files = loaded.recovery_point < loaded.log_end_offset or not loaded.log_end_offset
+        # How often the log got new files, and up to which of these their names are on the disk for good.
+        self.names_version = 1 if loaded.recovery_point < loaded.log_end_offset or not loaded.log_end_offset else 0
+        self.durable_names_version = 0
         active = self._segments.active
         self.tail = LogTail(self, active.end, active.log, self._producers.entries, loaded.log_start_offset, loaded.log_end_offset)
         self.tail.leader_epoch = self._leader_epochs.latest_epoch
@@ -168,7 +171,7 @@ class LogWriter:
             raise self.write_failed(error) from error
         if snapshot is not None:
             self.snapshots_to_sync.append(snapshot)
-        self.has_new_files = True
+        self.names_version += 1
         self._segments.add(new)
         new.prepare_appends(self._configuration)
         self.tail.attach(new.end, new.log, int(self.tail.log_end_offset))
