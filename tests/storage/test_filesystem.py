@@ -1,8 +1,9 @@
-"""Both file systems do the same: these tests are the contract that the log relies on."""
+"""All file systems do the same: these tests are the contract that the log relies on."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,22 @@ import pytest
 from odradek.storage import filesystem as filesystem_module
 from odradek.storage.filesystem import FileSystem, RealFileSystem
 from odradek.storage.memory_filesystem import MemoryFileSystem
+from odradek.testing.simulated_disk import SimulatedDisk
 
 Place = tuple[FileSystem, str]
 
 
-@pytest.fixture(params=["real", "memory"])
+def simulated_filesystem() -> FileSystem:
+    return SimulatedDisk(lambda: 0).mount()
+
+
+FILE_SYSTEMS: dict[str, Callable[[], FileSystem]] = {"real": RealFileSystem, "memory": MemoryFileSystem, "simulated": simulated_filesystem}
+
+
+@pytest.fixture(params=sorted(FILE_SYSTEMS))
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A file system and an empty directory in it."""
-    made: FileSystem = RealFileSystem() if request.param == "real" else MemoryFileSystem()
+    made: FileSystem = FILE_SYSTEMS[request.param]()
     root = str(tmp_path / "root")
     made.make_directories(root)
     return made, root
