@@ -211,6 +211,7 @@ def test_epochs_are_read_from_the_batches_when_their_file_is_lost() -> None:
 def test_epochs_behind_the_log_end_are_forgotten() -> None:
     shelf = filled()
     shelf.log.leader_epochs.assign(9, 8)
+    shelf.log.leader_epochs.write_changes()
 
     assert shelf.open().leader_epochs.latest_epoch == 3
 
@@ -271,3 +272,15 @@ def test_file_system_protocol_is_what_the_memory_offers() -> None:
     file: File = filesystem.open("/a/b", create=True)
 
     assert file.size() == 0
+
+
+def test_empty_epoch_in_the_file_does_not_come_back_over_records_of_an_older_one() -> None:
+    """The file says more than the log holds; what is appended next corrects it, even where it belongs to an epoch that is known."""
+    shelf = filled(2)
+    shelf.log.leader_epochs.assign(9, 2)
+    shelf.log.leader_epochs.write_changes()
+    shelf.open()
+
+    shelf.append("of the old reign", leader_epoch=1)
+
+    assert shelf.open(recovery_point=3).leader_epochs.entries == [EpochStart(1, 0)]

@@ -14,7 +14,7 @@ from odradek.storage.checkpoint_file import EpochStart, read_offset_checkpoint, 
 from odradek.storage.clean_shutdown import has_clean_shutdown, read_broker_epoch, remove_clean_shutdown, write_clean_shutdown
 from odradek.storage.errors import CorruptCheckpoint, CorruptSnapshot
 from odradek.storage.file_names import leaving_directory_name, parse_log_directory_name
-from odradek.storage.leader_epochs import LeaderEpochs
+from odradek.storage.leader_epochs import NOTHING_WRITTEN, LeaderEpochs
 from odradek.storage.memory_filesystem import MemoryFileSystem
 from odradek.storage.meta_properties import MetaProperties, read_meta_properties, write_meta_properties
 from odradek.storage.partition_metadata import read_partition_metadata, write_partition_metadata
@@ -131,7 +131,24 @@ def test_contradicting_epochs_are_replaced(filesystem: MemoryFileSystem) -> None
     assert held.assign(5, 10)
 
     assert held.entries == [EpochStart(2, 0), EpochStart(5, 10)]
+    held.write_changes()
     assert LeaderEpochs(filesystem, "/d").entries == held.entries
+
+
+def test_epoch_is_nowhere_on_the_disk_until_its_first_record_is(filesystem: MemoryFileSystem) -> None:
+    """Ten thousand partitions are elected again at every start."""
+    held = epochs(filesystem, (2, 0))
+    held.write_changes()
+    assert held.written_epoch == 2
+
+    held.assign(3, 10)
+    assert (held.latest_epoch, held.written_epoch) == (3, NOTHING_WRITTEN)
+    assert LeaderEpochs(filesystem, "/d").entries == [EpochStart(2, 0)]
+
+    assert not held.assign(3, 10)
+    held.write_changes()
+    assert held.written_epoch == 3
+    assert LeaderEpochs(filesystem, "/d").entries == [EpochStart(2, 0), EpochStart(3, 10)]
 
 
 def test_truncation_keeps_the_epoch_that_holds_the_new_start(filesystem: MemoryFileSystem) -> None:
@@ -142,6 +159,7 @@ def test_truncation_keeps_the_epoch_that_holds_the_new_start(filesystem: MemoryF
 
     assert held.entries == [EpochStart(4, 15)]
     held.truncate_from_start(15)
+    held.write_changes()
     assert LeaderEpochs(filesystem, "/d").entries == [EpochStart(4, 15)]
 
 

@@ -16,11 +16,14 @@ from odradek.storage.errors import CorruptCheckpoint
 from odradek.storage.file_names import LEADER_EPOCH_CHECKPOINT
 from odradek.storage.filesystem import FileSystem
 
+# What no leader epoch is: with this as its last epoch, an appender takes the next batch for the first of an epoch, and writes.
+NOTHING_WRITTEN = -2
+
 
 class LeaderEpochs:
     """The leader epochs of one log, in order."""
 
-    __slots__ = ("_directory", "_entries", "_filesystem", "durable_version", "version")
+    __slots__ = ("_directory", "_entries", "_filesystem", "_is_written", "durable_version", "version")
 
     def __init__(self, filesystem: FileSystem, directory: str, *, is_new: bool = False) -> None:
         self._filesystem = filesystem
@@ -28,6 +31,7 @@ class LeaderEpochs:
         self._entries: list[EpochStart] = []
         # How often the file was replaced, and which of these is on the disk for good.
         self.version = self.durable_version = 0
+        self._is_written = True
         if not is_new:
             self._load()
 
@@ -41,6 +45,11 @@ class LeaderEpochs:
         return self._entries[-1].epoch if self._entries else NO_LEADER_EPOCH
 
     @property
+    def written_epoch(self) -> int:
+        """As `latest_epoch` if the file says all that is known here; `NOTHING_WRITTEN` if the next append has to bring it there."""
+        return self.latest_epoch if self._is_written else NOTHING_WRITTEN
+
+    @property
     def earliest(self) -> EpochStart | None:
         return self._entries[0] if self._entries else None
 
@@ -49,13 +58,20 @@ class LeaderEpochs:
         return self._entries[-2].epoch if len(self._entries) > 1 else NO_LEADER_EPOCH
 
     def assign(self, epoch: int, start_offset: int) -> bool:
-        """Note that `epoch` begins at `start_offset`, unless that is known; says whether anything changed."""
+        """Note that `epoch` begins at `start_offset`, unless that is known; says whether anything changed. `write_changes` writes it."""
         assert epoch >= 0
         assert start_offset >= 0
         if not self._adopt(EpochStart(epoch, start_offset)):
             return False
-        self._save()
+        self._is_written = False
         return True
+
+    def write_changes(self) -> None:
+        """Replace the file if it does not say what is known here."""
+        if not self._is_written:
+            write_epoch_checkpoint(self._filesystem, self._path(), self._entries, sync=False)
+            self._is_written = True
+            self.version += 1
 
     def end_offset_for(self, epoch: int, log_end_offset: int) -> tuple[int, int]:
         """The greatest epoch not above `epoch` and the offset behind its last record: (-1, -1) if that is unknown."""
@@ -77,7 +93,7 @@ class LeaderEpochs:
         kept = [entry for entry in self._entries if entry.start_offset < end_offset]
         if len(kept) < len(self._entries):
             self._entries = kept
-            self._save()
+            self._is_written = False
 
     def truncate_from_start(self, start_offset: int) -> None:
         """Forget the epochs that end before `start_offset`; the one that holds it begins there."""
@@ -85,11 +101,11 @@ class LeaderEpochs:
         if not passed or (passed == 1 and self._entries[0].start_offset == start_offset):
             return
         self._entries[:passed] = [EpochStart(self._entries[passed - 1].epoch, start_offset)]
-        self._save()
+        self._is_written = False
 
     def clear(self) -> None:
         self._entries = []
-        self._save()
+        self._is_written = False
 
     def moved_to(self, directory: str) -> None:
         """The log's directory has another name now."""
@@ -116,10 +132,6 @@ class LeaderEpochs:
             entries = []
         for entry in entries:
             self._adopt(entry)
-
-    def _save(self) -> None:
-        write_epoch_checkpoint(self._filesystem, self._path(), self._entries, sync=False)
-        self.version += 1
 
     def _path(self) -> str:
         return f"{self._directory}/{LEADER_EPOCH_CHECKPOINT}"

@@ -43,7 +43,6 @@ class Log:
         "leader_epochs",
         "place",
         "producers",
-        "recovery_point",
         "segments",
         "tail",
         "topic_id",
@@ -55,11 +54,11 @@ class Log:
         self.leader_epochs = loaded.leader_epochs
         self.producers = loaded.producers
         self.topic_id = loaded.topic_id
-        self.recovery_point = loaded.recovery_point
         self._truncations_count = 0
         self._writer = LogWriter(place, configuration, loaded)
         # The compiled produce path stages and writes here, without the log in between.
         self.tail = self._writer.tail
+        self.tail.recovery_point = loaded.recovery_point
 
     @classmethod
     def open(
@@ -138,6 +137,15 @@ class Log:
     def log_end_offset(self) -> int:
         """The offset that the next visible record gets; what is only staged does not count."""
         return int(self.tail.log_end_offset)
+
+    @property
+    def recovery_point(self) -> int:
+        """What is below survives a power cut; a start after a crash scans from here."""
+        return int(self.tail.recovery_point)
+
+    @recovery_point.setter
+    def recovery_point(self, offset: int) -> None:
+        self.tail.recovery_point = offset
 
     @property
     def high_watermark(self) -> int:
@@ -262,6 +270,7 @@ class Log:
         self.tail.write_staged()
         if offset >= self.log_end_offset:
             self.leader_epochs.truncate_from_end(self.log_end_offset)
+            self.leader_epochs.write_changes()
             return False
         if self.segments.first.base_offset > offset:
             self.truncate_fully_and_start_at(offset)
@@ -270,6 +279,7 @@ class Log:
         self.remove_segments([segment for segment in self.segments if segment.base_offset > offset])
         self.segments.active.truncate_to(offset, self.place.clock.now_ms())
         self.leader_epochs.truncate_from_end(offset)
+        self.leader_epochs.write_changes()
         self.tail.log_start_offset = min(offset, self.log_start_offset)
         self._writer.attach_active(offset)
         self.recovery_point = min(self.recovery_point, offset)
@@ -290,6 +300,7 @@ class Log:
         self.segments.add(self.place.new_segment(offset, self._writer.configuration))
         self._writer.names_version += 1
         self.leader_epochs.clear()
+        self.leader_epochs.write_changes()
         self.producers.start_empty_at(offset)
         self.tail.log_start_offset = offset if log_start_offset is None else log_start_offset
         self._writer.attach_active(offset)
@@ -312,6 +323,7 @@ class Log:
         self.producers.log_start_moved(offset)
         try:
             self.leader_epochs.truncate_from_start(offset)
+            self.leader_epochs.write_changes()
         except OSError as error:
             raise self._writer.write_failed(error) from error
         return True
@@ -352,6 +364,7 @@ class Log:
             for segment in self.segments.between(self.recovery_point, up_to):
                 segment.write_indexes()
                 files.extend(segment.files_to_sync())
+            self.leader_epochs.write_changes()
         except OSError as error:
             raise self._writer.write_failed(error) from error
         writer = self._writer
@@ -408,8 +421,8 @@ class Log:
 
     @property
     def is_flush_due(self) -> bool:
-        """Whether `flush.messages` asks for a flush before anybody is told of the last append."""
-        return self.log_end_offset - self.recovery_point >= self._writer.configuration.flush_messages
+        """Whether `flush.messages` asks for a flush before anybody hears of the last append or reads it."""
+        return self.tail.is_flush_due()
 
     @property
     def has_unflushed_segments(self) -> bool:

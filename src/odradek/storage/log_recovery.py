@@ -41,6 +41,7 @@ def recover_segment(segment: Segment, configuration: LogConfiguration, producers
         if completed is not None:
             complete_transaction(segment, producers, completed)
         next_offset = int(header.next_offset())
+    leader_epochs.write_changes()
     end.written_size = end.size
     producers.end_offset = next_offset
     truncated = segment.cut_at(segment.size)

@@ -51,7 +51,7 @@ class LogWriter:
         self.durable_names_version = 0
         active = self._segments.active
         self.tail = LogTail(self, active.end, active.log, self._producers.entries, loaded.log_start_offset, loaded.log_end_offset)
-        self.tail.leader_epoch = self._leader_epochs.latest_epoch
+        self.tail.leader_epoch = self._leader_epochs.written_epoch
         self._apply_configuration()
 
     @property
@@ -142,7 +142,7 @@ class LogWriter:
         active = self._segments.active
         active.prepare_appends(self._configuration)
         self.tail.attach(active.end, active.log, log_end_offset)
-        self.tail.leader_epoch = self._leader_epochs.latest_epoch
+        self.tail.leader_epoch = self._leader_epochs.written_epoch
         self.tail.high_watermark = min(int(self.tail.high_watermark), log_end_offset)
 
     # What the tail asks for (`log_tail.TailOwner`).
@@ -181,6 +181,7 @@ class LogWriter:
             return
         try:
             self._leader_epochs.assign(leader_epoch, start_offset)
+            self._leader_epochs.write_changes()
         except OSError as error:
             raise self.write_failed(error) from error
 
@@ -217,6 +218,7 @@ class LogWriter:
         self.tail.is_log_append_time = configuration.message_timestamp_type == TimestampType.LOG_APPEND_TIME
         self.tail.segment_bytes = configuration.segment_bytes
         self.tail.segment_ms = configuration.segment_ms
+        self.tail.flush_messages = configuration.flush_messages
         if configuration.is_compacted and configuration.max_compaction_lag_ms > 0:
             self.tail.segment_ms = min(configuration.segment_ms, configuration.max_compaction_lag_ms)
 
