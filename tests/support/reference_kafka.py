@@ -43,7 +43,7 @@ appender.stderr.layout.pattern = %d %p %c{1} %m%n
 
 # A tool lives for a second: the quick compiler and the plain collector start it in two thirds of the usual time.
 _TOOL_JVM_OPTIONS: Final = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-_NODE_JVM_OPTIONS: Final = ("-Xms384m", "-Xmx768m", "-XX:+UseSerialGC")
+_NODE_JAVA_OPTIONS: Final = ("-Xms384m", "-Xmx768m", "-XX:+UseSerialGC")
 
 
 class ReferenceFailure(Exception):
@@ -121,10 +121,13 @@ class ReferenceNode:
     `start` formats an empty directory, or takes the data that lies there; `stop` waits for the clean end.
     """
 
-    def __init__(self, directory: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, directory: Path, settings: Mapping[str, str] | None = None, *, java_options: Sequence[str] = _NODE_JAVA_OPTIONS
+    ) -> None:
         self.data_directory = directory / "data"
         self._directory = directory
         self._settings = dict(settings or {})
+        self._java_options = java_options
         self._process: subprocess.Popen[str] | None = None
         self._port = 0
 
@@ -163,7 +166,7 @@ class ReferenceNode:
         return self._start_command(), self._port
 
     def _start_command(self) -> list[str]:
-        return _java_command(_NODE_JVM_OPTIONS, "INFO", "kafka.Kafka", [str(self._properties)])
+        return _java_command(self._java_options, "INFO", "kafka.Kafka", [str(self._properties)])
 
     def stop(self) -> None:
         process, self._process = self._process, None
