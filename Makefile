@@ -12,12 +12,13 @@ HOT_LIST := src/odradek/compiled_modules.txt
 HOT_SOURCES := $(wildcard $(addsuffix .py,$(addprefix src/,$(subst .,/,$(shell grep -v '^\#' $(HOT_LIST))))))
 GENERATORS := tools.generate_protocol tools.generate_compatibility
 
-.PHONY: help run test check format compile pure clean
+.PHONY: help run test torture check format compile pure clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run      install into $(VENV) and start a node: data in ./data, clients at $(HOST):$(PORT)'
 	@echo 'make test     all checks, then all tests'
+	@echo 'make torture  kill a node under load ROUNDS=100 times (SEED= repeats the plan), and see what it has lost'
 	@echo 'make check    format, lint, types, floors, generated code (a minute)'
 	@echo 'make format   put the sources into form'
 	@echo 'make compile  compile the hot modules in place; make pure removes what was compiled'
@@ -34,6 +35,10 @@ run: $(VENV)/.installed
 test: check
 	@PYTHON='$(abspath $(BIN)/python)' bash tests/conformance/setup
 	$(BIN)/pytest $(PYTEST_ARGUMENTS)
+
+# Crashes of the process only; it takes about two seconds a round, and keeps the directory of a story that went wrong.
+torture: $(VENV)/.development $(VENV)/.compiled
+	PYTHONPATH=src:. $(BIN)/python -m tests.integration.torture --rounds $(or $(ROUNDS),100) $(if $(SEED),--seed $(SEED))
 
 check: $(VENV)/.development $(VENV)/.compiled
 	$(BIN)/ruff format --check .
