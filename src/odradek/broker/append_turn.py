@@ -5,7 +5,8 @@ Answers to Produce are queued in their connections as soon as the batches are st
 it does but once in the life of a disk. Three things make an answer wait or change, and only then is it looked up again:
 
 - the write failed: the partitions of that log answer KAFKA_STORAGE_ERROR;
-- the log promises a flush (`flush.messages`): the answers of this turn leave after one fsync that serves them all (group commit);
+- the log promises a flush (`flush.messages`): the answers leave after one fsync that serves them all (`group_commit`), and so long the
+  high watermark stays where it is, so that nobody reads what a power cut could still take;
 - `acks=all` and the in-sync replicas do not all have the records yet: the answer is parked under its partitions.
 """
 
@@ -13,13 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Hashable
+from collections.abc import Container, Hashable, Mapping
 from concurrent.futures import Executor
 from typing import final
 
 from odradek.base.clock import Clock
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import StorageFailure
+from odradek.broker.group_commit import GroupCommit
 from odradek.broker.partition import Partition
 from odradek.broker.produce_frame import ProducedPart, ProduceFrame
 from odradek.broker.purgatory import Purgatory
@@ -28,7 +30,6 @@ from odradek.net.output import HeldResponse
 from odradek.net.turn import Turn
 from odradek.protocol import apis
 from odradek.protocol.messages.produce import ProduceResponse
-from odradek.storage.flush_work import FlushWork
 
 log = logging.getLogger("odradek.broker.append_turn")
 
@@ -56,6 +57,15 @@ class QueuedAnswer:
         connection.outgoing_size -= len(self.response)
         return held
 
+    def refuse(self, partitions: Container[Partition]) -> None:
+        """Answer KAFKA_STORAGE_ERROR for what should have gone to `partitions`; the rest of the answer stays."""
+        codes: dict[int, ErrorCode] = {}
+        for position, part in enumerate(self.frame.parts):
+            if part.error_code == 0 and part.partition in partitions:
+                part.error_code = codes[position] = ErrorCode.KAFKA_STORAGE_ERROR
+        if codes:
+            self.response = self.with_errors(codes)
+
     def with_errors(self, code_by_part: dict[int, ErrorCode]) -> bytes:
         """The answer again, with other outcomes for the parts at some positions."""
         frame = self.frame
@@ -80,14 +90,13 @@ class QueuedAnswer:
 class AppendTurn:
     """Gathers the appends of a turn; a hook of `Turn`."""
 
-    __slots__ = ("_answers", "_clock", "_dirty", "_flushing", "_loop", "_pool", "_purgatory", "_turn")
+    __slots__ = ("_answers", "_clock", "_dirty", "_group_commit", "_purgatory", "_turn")
 
     def __init__(self, turn: Turn, purgatory: Purgatory, clock: Clock, loop: asyncio.AbstractEventLoop, pool: Executor) -> None:
         self._turn = turn
         self._purgatory = purgatory
         self._clock = clock
-        self._loop = loop
-        self._pool = pool
+        self._group_commit = GroupCommit(loop, pool)
         self._dirty: dict[Partition, None] = {}
         self._answers: list[QueuedAnswer] = []
         turn.add_hook(self.write)
@@ -137,29 +146,37 @@ class AppendTurn:
             # Whatever went wrong: what may not have been written must not be acknowledged.
             log.exception("append failed", extra={"partition": str(partition.topic_partition)})
             return False
+        self._show(partition)
+        return True
+
+    def _show(self, partition: Partition) -> None:
+        """Let everybody who waits for the partition see how far it has come."""
         try:
             partition.after_append()
         except Exception:
             # The records are in the log; that somebody who waited for them could not be answered is no reason to deny it.
             log.exception("waiting requests could not be completed", extra={"partition": str(partition.topic_partition)})
-        return True
 
     def _reconsider(self, answers: list[QueuedAnswer], failed: set[Partition], waiting: set[Partition], to_flush: set[Partition]) -> None:
         """Take back the answers that cannot leave as they are."""
         await_flush: list[tuple[QueuedAnswer, HeldResponse]] = []
         for answer in answers:
             parts = answer.frame.parts
-            failed_parts = {
-                n: ErrorCode.KAFKA_STORAGE_ERROR for n, part in enumerate(parts) if part.error_code == 0 and part.partition in failed
-            }
-            if failed_parts:
-                held = answer.take_back()
-                answer.response = answer.with_errors(failed_parts)
+            is_failed = any(part.error_code == 0 and part.partition in failed for part in parts)
+            is_to_flush = any(part.error_code == 0 and part.partition in to_flush for part in parts)
+            is_waiting = answer.frame.acks == ACKS_ALL and any(part.error_code == 0 and part.partition in waiting for part in parts)
+            if not (is_failed or is_to_flush or is_waiting):
+                continue
+            held = answer.take_back()
+            if is_failed:
+                answer.refuse(failed)
+            # Some partitions of an answer may have failed while others have a promise to keep first.
+            if is_to_flush:
+                await_flush.append((answer, held))
+            elif is_waiting:
+                self._park(answer, held)
+            else:
                 held.fulfil([answer.response])
-            elif any(part.error_code == 0 and part.partition in to_flush for part in parts):
-                await_flush.append((answer, answer.take_back()))
-            elif answer.frame.acks == ACKS_ALL and any(part.error_code == 0 and part.partition in waiting for part in parts):
-                self._park(answer, answer.take_back())
         if to_flush:
             self._flush(to_flush, await_flush)
 
@@ -174,54 +191,24 @@ class AppendTurn:
     # Group commit
 
     def _flush(self, partitions: set[Partition], answers: list[tuple[QueuedAnswer, HeldResponse]]) -> None:
-        """Sync the logs in the pool, all in one go, and let the answers leave when it is done."""
-        works = []
-        for partition in partitions:
-            work = partition.log.begin_flush()
-            if work is not None:
-                works.append((partition, work))
-        future = self._loop.run_in_executor(self._pool, _sync_all, works)
+        """Let the answers leave when the logs are durable."""
 
-        def done(finished: asyncio.Future[dict[Partition, StorageFailure]]) -> None:
-            if not finished.cancelled():
-                self._flushed(works, finished.result(), answers)
+        def done(error_by_partition: Mapping[Partition, StorageFailure]) -> None:
+            for partition in partitions:
+                if partition not in error_by_partition:
+                    # What was held back until it was durable can be seen now.
+                    self._show(partition)
+            for answer, held in answers:
+                self._flushed(answer, held, error_by_partition)
 
-        future.add_done_callback(done)
+        self._group_commit.commit(partitions, done)
 
-    def _flushed(
-        self,
-        works: list[tuple[Partition, FlushWork]],
-        error_by_partition: dict[Partition, StorageFailure],
-        answers: list[tuple[QueuedAnswer, HeldResponse]],
-    ) -> None:
-        for partition, work in works:
-            error = error_by_partition.get(partition)
-            if error is None:
-                partition.log.end_flush(work)
-            else:
-                partition.log.flush_failed()
-                log.error("flush failed", extra={"partition": str(partition.topic_partition), "reason": str(error)})
-        for answer, held in answers:
-            failed_parts = {
-                n: ErrorCode.KAFKA_STORAGE_ERROR for n, part in enumerate(answer.frame.parts) if part.partition in error_by_partition
-            }
-            if failed_parts:
-                held.fulfil([answer.with_errors(failed_parts)])
-            elif answer.frame.acks == ACKS_ALL:
-                self._park(answer, held)
-            else:
-                held.fulfil([answer.response])
-
-
-def _sync_all(works: list[tuple[Partition, FlushWork]]) -> dict[Partition, StorageFailure]:
-    """Wait for the disk, in a thread of the pool; the errors by partition."""
-    errors: dict[Partition, StorageFailure] = {}
-    for partition, work in works:
-        try:
-            work.run()
-        except StorageFailure as error:
-            errors[partition] = error
-    return errors
+    def _flushed(self, answer: QueuedAnswer, held: HeldResponse, error_by_partition: Mapping[Partition, StorageFailure]) -> None:
+        answer.refuse(error_by_partition)
+        if answer.frame.acks == ACKS_ALL:
+            self._park(answer, held)
+        else:
+            held.fulfil([answer.response])
 
 
 class DelayedProduce:

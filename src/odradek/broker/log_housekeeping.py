@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from odradek.base.clock import Clock
 from odradek.base.errors import StorageFailure
 from odradek.broker.dynamic_configuration import DynamicConfiguration
+from odradek.broker.partition import Partition
 from odradek.broker.partitions import PartitionRegistry
 from odradek.config.broker import (
     LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS,
@@ -96,15 +97,23 @@ class LogHousekeeping:
             log.error("housekeeping failed", extra={"chore": chore.name}, exc_info=error)
 
     async def _flush_due(self) -> None:
-        """Make durable what Kafka's scheduler would: rolled segments, and logs whose `flush.ms` is over."""
+        """Make durable what Kafka's scheduler would: rolled segments, and logs whose `flush.ms` is over.
+
+        So is what a start after a crash found in a log with `flush.messages`: until then its readers have to wait for it.
+        """
         now_ms = self._clock.monotonic_ms()
+        # A log that was deleted before its hour is kept alive by nobody else.
+        self._oldest_unflushed_ms = {held: since_ms for held, since_ms in self._oldest_unflushed_ms.items() if not held.is_offline}
         works: list[tuple[Log, FlushWork]] = []
         for held in self._logs.logs_to_flush():
             work = held.begin_flush(held.segments.active.base_offset)
             if work is not None:
                 works.append((held, work))
         for held in self._logs:
-            if held.configuration.flush_ms < LONG_MAX and not held.is_offline and self._is_flush_overdue(held, now_ms):
+            configuration = held.configuration
+            if configuration.flush_ms == LONG_MAX == configuration.flush_messages or held.is_offline:
+                continue
+            if held.is_flush_due or (configuration.flush_ms < LONG_MAX and self._is_flush_overdue(held, now_ms)):
                 work = held.begin_flush()
                 if work is not None:
                     works.append((held, work))
@@ -129,6 +138,9 @@ class LogHousekeeping:
             log.error("flush failed", extra={"partition": str(held.topic_partition), "reason": str(error)})
             return
         held.end_flush(work)
+        partition = self._partition_of(held)
+        if partition is not None and partition.high_watermark < held.log_end_offset:
+            partition.after_append()
 
     async def _drop_old_segments(self) -> None:
         """Let segments go that retention no longer keeps. Between two logs everybody else has a turn."""
@@ -188,9 +200,13 @@ class LogHousekeeping:
                 "reason": dropped.reason.value,
             },
         )
-        partition = self._partitions.get(held.topic_partition.topic, held.topic_partition.partition)
-        if partition is not None and partition.log is held:
+        partition = self._partition_of(held)
+        if partition is not None:
             partition.log_start_moved()
+
+    def _partition_of(self, held: Log) -> Partition | None:
+        partition = self._partitions.get(held.topic_partition.topic, held.topic_partition.partition)
+        return partition if partition is not None and partition.log is held else None
 
     async def _remove_leftovers(self) -> None:
         """Remove, in the pool, the files whose `file.delete.delay.ms` is over."""

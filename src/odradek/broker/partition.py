@@ -157,7 +157,7 @@ class Partition:
         # The only log end this node knows is its own; replication adds those of the followers in sync.
         after = next_high_watermark(
             before,
-            (log.log_end_offset,) if len(registration.isr) == 1 else (before,),
+            (int(log.tail.promised_end()),) if len(registration.isr) == 1 else (before,),
             in_sync_count=len(registration.isr),
             replicas_min_in_sync=effective_min_in_sync(log.configuration.min_insync_replicas, len(registration.replicas)),
         )

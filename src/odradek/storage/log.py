@@ -354,7 +354,13 @@ class Log:
         return self.segments.active
 
     def begin_flush(self, up_to: int | None = None) -> FlushWork | None:
-        """What has to be waited for so that everything below `up_to` is durable; None if it is. Then `run`, then `end_flush`."""
+        """What has to be waited for so that everything below `up_to` is durable; None if it is. Then `run`, then `end_flush`.
+
+        Raises:
+            StorageFailure: the log is offline. A disk that has refused once may say yes to the next wait and have lost what was before it.
+        """
+        if self.is_offline:
+            raise StorageFailure(f"the log of {self.topic_partition} is offline")
         self.tail.write_staged()
         up_to = self.log_end_offset if up_to is None else up_to
         if up_to <= self.recovery_point:
