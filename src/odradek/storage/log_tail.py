@@ -35,6 +35,7 @@ STAMPED_SIZE: Final[i64] = 16
 # Below this size copying costs less than an entry in a gathering write.
 COPIED_SIZE_MAX: Final[i64] = 4096
 INT32_MAX: Final[i64] = 0x7FFF_FFFF
+INT64_MAX: Final[i64] = 0x7FFF_FFFF_FFFF_FFFF
 # Index entries that wait in memory at most: a page of them covers some two mebibytes of log.
 WAITING_ENTRIES_MAX: Final[i64] = 512
 
@@ -182,6 +183,7 @@ class LogTail:
     __slots__ = (
         "end",
         "file_handle",
+        "flush_messages",
         "has_staged_markers",
         "high_watermark",
         "is_log_append_time",
@@ -193,6 +195,7 @@ class LogTail:
         "log_start_offset",
         "owner",
         "producers",
+        "recovery_point",
         "segment_bytes",
         "segment_ms",
         "staged_bytes",
@@ -218,6 +221,9 @@ class LogTail:
         self.staged_end_offset = log_end_offset
         # Never below the log start, never above the log end. Who leads or follows moves it.
         self.high_watermark: i64 = log_start_offset
+        # What is below survives a power cut. Never above the log end.
+        self.recovery_point: i64 = 0
+        self.flush_messages: i64 = INT64_MAX
         self.producers = producers
         self.is_ready = False
         self.has_staged_markers = False
@@ -324,6 +330,16 @@ class LogTail:
             return False
         self.high_watermark = offset
         return True
+
+    def is_flush_due(self) -> bool:
+        """Whether `flush.messages` asks for a flush before anybody hears of the last append or reads it."""
+        return self.log_end_offset - self.recovery_point >= self.flush_messages
+
+    def promised_end(self) -> i64:
+        """Up to where this log alone lets its records be seen: its end, but where a flush is due only what is durable."""
+        if self.log_end_offset - self.recovery_point < self.flush_messages:
+            return self.log_end_offset
+        return max(self.recovery_point, self.high_watermark)
 
     def attach(self, end: SegmentEnd, file_handle: FileHandle, log_end_offset: i64) -> None:
         """Go on with another segment, or with this one after it was cut. Nothing may be staged."""
