@@ -37,9 +37,9 @@ from odradek.records.batch import decode_records, iterate_batches
 from odradek.records.builder import encode_batch
 from odradek.records.record import Record
 from odradek.storage.memory_filesystem import MemoryFileSystem
+from odradek.testing.virtual_loop import InlineExecutor, run_in_virtual_time
 from tests.broker.small_node import SmallNode
 from tests.support.node_in_process import SETTINGS, NodeInProcess
-from tests.support.virtual_time import InlineExecutor, run_in_virtual_time
 from tests.support.wire_client import WireClient
 
 MINUTE_MS = 60_000

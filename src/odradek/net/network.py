@@ -7,7 +7,7 @@ gives is one that the running loop's `add_reader` knows.
 from __future__ import annotations
 
 import socket
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 
 class Socket(Protocol):
@@ -15,7 +15,7 @@ class Socket(Protocol):
 
     def fileno(self) -> int: ...
 
-    def accept(self) -> tuple[Self, Any]: ...
+    def accept(self) -> tuple[Socket, Any]: ...
 
     def getsockname(self) -> Any: ...
 
