@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from odradek.base.errors import OdradekError
+import errno
+
+from odradek.base.errors import OdradekError, StorageFailure
+
+# The machine has no more of something that comes back when others let go of it: room, quota, descriptors, memory. What was asked for
+# was not done, or done in part, but nothing is broken.
+SHORTAGE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
+def is_shortage(error: OSError) -> bool:
+    """Whether `error` is the want of something that may be there again later. Of an fsync it never is: what was written may be lost."""
+    return error.errno in SHORTAGE_ERRNOS
+
+
+class NoRoom(StorageFailure):
+    """A write did not fit: nothing of it is in the log, which stands as before and takes what fits."""
 
 
 class OffsetOutOfRange(OdradekError):

@@ -89,6 +89,13 @@ class IndexEntries:
                 high = middle
         return low, high
 
+    def take_back(self, count: int) -> None:
+        """Forget the last `count` entries, which have not been brought to the file."""
+        size = count * self.entry_size
+        assert size <= len(self._pending), "an index entry reached its file before its batch"
+        if size:
+            del self._pending[-size:]
+
     def keep(self, count: int) -> None:
         """Forget all but the first `count` entries, in the file too."""
         self.write_pending()

@@ -188,6 +188,11 @@ class Log:
         """Settings changed while running act from the next batch on."""
         self._writer.configuration = configuration
 
+    @property
+    def is_refusing(self) -> bool:
+        """Whether a write of this turn did not fit: it is not in the log, and until the turn is over nothing else is taken."""
+        return self._writer.is_refusing
+
     def assign_topic_id(self, topic_id: Uuid) -> None:
         """Give a log the topic id that it does not have yet."""
         assert self.topic_id in (None, topic_id), f"{self.topic_partition} belongs to another topic"
@@ -321,23 +326,21 @@ class Log:
         self.tail.log_start_offset = offset
         self.recovery_point = max(self.recovery_point, offset)
         self.producers.log_start_moved(offset)
-        try:
-            self.leader_epochs.truncate_from_start(offset)
-            self.leader_epochs.write_changes()
-        except OSError as error:
-            raise self._writer.write_failed(error) from error
+        self.leader_epochs.truncate_from_start(offset)
+        self._writer.write_epochs()
         return True
 
     def remove_segments(self, segments: list[Segment]) -> None:
         """Take segments and their producer snapshots out of the log; the files go after `file.delete.delay.ms`.
 
         Raises:
-            StorageFailure: the disk refused; the log is offline.
+            StorageFailure: the disk refused; the log is offline, or the rest of the segments can be removed another time (`NoRoom`).
         """
         try:
             for segment in segments:
+                paths = segment.mark(DELETED_SUFFIX)
                 self.segments.remove(segment.base_offset)
-                for path in segment.mark(DELETED_SUFFIX):
+                for path in paths:
                     self.place.delete_later(path, self._writer.configuration)
                 # An open file would keep its room on the disk; who reads it just now has it open for himself.
                 segment.close()
@@ -345,7 +348,7 @@ class Log:
                 if snapshot is not None:
                     self.place.delete_later(snapshot, self._writer.configuration)
         except OSError as error:
-            raise self._writer.write_failed(error) from error
+            raise self._writer.side_file_failed(error) from error
 
     def roll(self) -> Segment:
         """Begin a new segment at the log end, unless the active one is empty."""
@@ -358,6 +361,7 @@ class Log:
 
         Raises:
             StorageFailure: the log is offline. A disk that has refused once may say yes to the next wait and have lost what was before it.
+            NoRoom: what has to be written beside the batches does not fit; the log stands as before.
         """
         if self.is_offline:
             raise StorageFailure(f"the log of {self.topic_partition} is offline")
@@ -372,7 +376,7 @@ class Log:
                 files.extend(segment.files_to_sync())
             self.leader_epochs.write_changes()
         except OSError as error:
-            raise self._writer.write_failed(error) from error
+            raise self._writer.side_file_failed(error) from error
         writer = self._writer
         paths = list(writer.snapshots_to_sync)
         epochs = self.leader_epochs.path_to_sync()
@@ -423,7 +427,7 @@ class Log:
 
     def flush_failed(self) -> None:
         """`FlushWork.run` has failed: nobody knows what of the unflushed is on the disk, so the log takes nothing more."""
-        self._writer.write_failed(OSError("the disk refused to make the log durable"))
+        self._writer.fail(OSError("the disk refused to make the log durable"))
 
     @property
     def is_flush_due(self) -> bool:
@@ -448,6 +452,7 @@ class Log:
         """
         self.tail.write_staged()
         try:
+            self._writer.cut_torn_tail()
             self.take_producer_snapshot()
             left = [segment for segment in self.segments if segment.leave()]
             self.flush()
@@ -461,8 +466,7 @@ class Log:
 
     def go_offline(self) -> None:
         """Take nothing more: the directory has failed, or the log is deleted."""
-        self._writer.is_offline = True
-        self.tail.is_ready = False
+        self._writer.go_offline()
 
     def rename_directory(self, directory: str) -> None:
         """Give the log's directory another name; everything stays open."""

@@ -20,9 +20,22 @@ def _ignore_failure(error: OSError) -> None:
     return
 
 
+def _refuse_nothing_more(error: OSError, accept_again: Callable[[], None]) -> bool:
+    return False
+
+
+def _ignore_room() -> None:
+    return
+
+
 @dataclass(slots=True)
 class LogPlace:
-    """The surroundings of one log. `directory` changes when the log is renamed. `on_failure` hears of the first error of the disk."""
+    """The surroundings of one log. `directory` changes when the log is renamed.
+
+    `on_failure` hears of the first error of the disk that is no shortage, `on_shortage` of every write that did not fit, and `on_room` of
+    the first that does again. Where answers may have been prepared that count on what did not fit, `on_shortage` says True, and the log
+    takes nothing until the function it was given is called.
+    """
 
     open_files: OpenFiles
     directory: str
@@ -32,6 +45,8 @@ class LogPlace:
     deletions: DelayedDeletions
     producer_id_expiration_ms: int = PRODUCER_ID_EXPIRATION_MS_DEFAULT
     on_failure: Callable[[OSError], None] = _ignore_failure
+    on_shortage: Callable[[OSError, Callable[[], None]], bool] = _refuse_nothing_more
+    on_room: Callable[[], None] = _ignore_room
 
     @property
     def filesystem(self) -> FileSystem:

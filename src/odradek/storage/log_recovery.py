@@ -75,17 +75,22 @@ def marker_in(data: bytes, start: int) -> EndMarker | None:
 
 
 def complete_transaction(segment: Segment, producers: ProducerStates, completed: CompletedTransaction) -> None:
-    """Put an aborted transaction into the segment's index, and let the last stable offset move on."""
+    """Let the last stable offset move on, and put an aborted transaction into the segment's index.
+
+    Raises:
+        OSError: it is in the index, but not in its file.
+    """
+    last_stable_offset = producers.last_stable_offset_of(completed)
+    producers.complete(completed)
     if completed.is_aborted:
         segment.transaction_index.append(
             AbortedTransaction(
                 producer_id=completed.producer_id,
                 first_offset=completed.first_offset,
                 last_offset=completed.last_offset,
-                last_stable_offset=producers.last_stable_offset_of(completed),
+                last_stable_offset=last_stable_offset,
             )
         )
-    producers.complete(completed)
 
 
 def rebuild_producers(

@@ -61,16 +61,24 @@ class TailOwner(Protocol):
         """The producer's transaction begins in this partition with the batch at `first_offset`."""
         ...
 
+    def keep_producer(self, producer_id: int, entry: ProducerEntry | None) -> None:
+        """A batch of the producer is about to be staged; if it cannot be written, `entry` alone does not tell what was before."""
+        ...
+
     def stage_marker(self, frame: bytes, start: int, header: BatchHeader, offset: int) -> int:
         """Judge a transaction's marker that is about to get `offset`: an error code; 0 has changed the producer's state."""
         ...
 
-    def settle_markers(self) -> None:
-        """Markers that were staged are in the file now."""
+    def after_write(self) -> None:
+        """What was staged is in the file; called when `is_owner_waiting` was set."""
+        ...
+
+    def write_indexes(self) -> None:
+        """Many index entries wait to be brought to their files."""
         ...
 
     def write_failed(self, error: OSError) -> Exception:
-        """The disk refused: the log goes offline. Returns what to raise."""
+        """The disk refused: what was staged is dropped, and the log waits for room or goes offline. Returns what to raise."""
         ...
 
 
@@ -90,9 +98,15 @@ class SegmentEnd:
         "offset_of_max_timestamp",
         "offset_slots_left",
         "size",
+        "staged_offset_entries",
+        "staged_time_entries",
         "time_index",
         "time_slots_left",
         "waiting_entries",
+        "written_bytes_since_index_entry",
+        "written_first_timestamp",
+        "written_max_timestamp",
+        "written_offset_of_max_timestamp",
         "written_size",
     )
 
@@ -115,6 +129,38 @@ class SegmentEnd:
         self.first_timestamp: i64 = -1
         self.max_timestamp: i64 = -1
         self.offset_of_max_timestamp: i64 = base_offset
+        # What to go back to when a write fails.
+        self.staged_offset_entries: i64 = 0
+        self.staged_time_entries: i64 = 0
+        self.written_bytes_since_index_entry: i64 = 0
+        self.written_first_timestamp: i64 = -1
+        self.written_max_timestamp: i64 = -1
+        self.written_offset_of_max_timestamp: i64 = base_offset
+
+    def mark_written(self) -> None:
+        """Everything noted so far is in the file."""
+        self.written_size = self.size
+        self.staged_offset_entries = 0
+        self.staged_time_entries = 0
+        self.written_bytes_since_index_entry = self.bytes_since_index_entry
+        self.written_first_timestamp = self.first_timestamp
+        self.written_max_timestamp = self.max_timestamp
+        self.written_offset_of_max_timestamp = self.offset_of_max_timestamp
+
+    def take_back_staged(self) -> None:
+        """Go back to where `mark_written` was called last."""
+        self.size = self.written_size
+        self.bytes_since_index_entry = self.written_bytes_since_index_entry
+        self.first_timestamp = self.written_first_timestamp
+        self.max_timestamp = self.written_max_timestamp
+        self.offset_of_max_timestamp = self.written_offset_of_max_timestamp
+        self.offset_index.entries.take_back(self.staged_offset_entries)
+        self.time_index.take_back(self.staged_time_entries)
+        self.offset_slots_left += self.staged_offset_entries
+        self.time_slots_left += self.staged_time_entries
+        self.waiting_entries -= self.staged_offset_entries
+        self.staged_offset_entries = 0
+        self.staged_time_entries = 0
 
     def is_roll_due(self, last_offset: i64, max_timestamp: i64, batch_size: i64, segment_bytes: i64, segment_ms: i64, now_ms: i64) -> bool:
         """Whether a batch has to begin a new segment (`LogSegment.shouldRoll`).
@@ -141,8 +187,10 @@ class SegmentEnd:
         if self.bytes_since_index_entry > self.index_interval_bytes:
             self.offset_index.append(last_offset, self.size)
             self.offset_slots_left -= 1
+            self.staged_offset_entries += 1
             if self.time_index.append_if_later(self.max_timestamp, self.offset_of_max_timestamp):
                 self.time_slots_left -= 1
+                self.staged_time_entries += 1
             self.waiting_entries += 1
             self.bytes_since_index_entry = 0
         self.size += batch_size
@@ -184,9 +232,9 @@ class LogTail:
         "end",
         "file_handle",
         "flush_messages",
-        "has_staged_markers",
         "high_watermark",
         "is_log_append_time",
+        "is_owner_waiting",
         "is_ready",
         "last_write_offset",
         "last_write_position",
@@ -226,7 +274,8 @@ class LogTail:
         self.flush_messages: i64 = INT64_MAX
         self.producers = producers
         self.is_ready = False
-        self.has_staged_markers = False
+        # The owner has something to do behind the next write: markers to settle, or to say that there is room again.
+        self.is_owner_waiting = False
         self.is_log_append_time = False
         self.segment_bytes: i64 = 0
         self.segment_ms: i64 = 0
@@ -282,8 +331,10 @@ class LogTail:
                 code = self.owner.stage_marker(frame, start, header, base_offset)
                 if code != ACCEPTED:
                     return self._refused(code)
-                self.has_staged_markers = True
+                self.is_owner_waiting = True
             else:
+                if entry is None or not entry.can_take_back(header.producer_epoch):
+                    self.owner.keep_producer(header.producer_id, entry)
                 self._remember(entry, header, base_offset, max_timestamp)
         self._keep_bytes(frame, start, size, base_offset, leader_epoch, append_time_ms)
         self.end.note_batch(last_offset, max_timestamp, size)
@@ -305,7 +356,7 @@ class LogTail:
         """Bring everything staged to the file and show it to readers; False if there was nothing.
 
         Raises:
-            StorageFailure: the disk refused; nothing of it is visible, and the log is offline.
+            StorageFailure: the disk refused; nothing of it is in the log, which has no room for it (`NoRoom`) or is offline.
         """
         if self.staged_bytes == 0:
             return False
@@ -316,12 +367,22 @@ class LogTail:
         end = self.end
         self.last_write_offset = self.log_end_offset
         self.last_write_position = end.written_size
-        end.written_size = end.size
+        end.mark_written()
         self.log_end_offset = self.staged_end_offset
-        if self.has_staged_markers:
-            self.has_staged_markers = False
-            self.owner.settle_markers()
+        if self.is_owner_waiting:
+            self.is_owner_waiting = False
+            self.owner.after_write()
+        if end.waiting_entries >= WAITING_ENTRIES_MAX:
+            self.owner.write_indexes()
         return True
+
+    def drop_staged(self) -> None:
+        """Forget what is staged. Producers and epochs are the owner's to take back."""
+        self.staged_parts = []
+        self.staged_small = BytesWriter()
+        self.staged_bytes = 0
+        self.staged_end_offset = self.log_end_offset
+        self.end.take_back_staged()
 
     def advance_high_watermark(self, offset: i64) -> bool:
         """Move the high watermark forward to `offset`, which the log has; says whether it moved."""
@@ -345,6 +406,7 @@ class LogTail:
         """Go on with another segment, or with this one after it was cut. Nothing may be staged."""
         assert self.staged_bytes == 0, "the end of a log was moved while batches were staged"
         self.end = end
+        end.mark_written()
         self.file_handle = file_handle
         self.log_end_offset = log_end_offset
         self.staged_end_offset = log_end_offset
@@ -362,8 +424,6 @@ class LogTail:
             self.staged_parts = []
         self.staged_small = BytesWriter()
         self.staged_bytes = 0
-        if self.end.waiting_entries >= WAITING_ENTRIES_MAX:
-            self.end.write_indexes()
 
     def _keep_bytes(self, frame: bytes, start: i64, size: i64, base_offset: i64, leader_epoch: i64, append_time_ms: i64) -> None:
         small = self.staged_small
@@ -393,7 +453,12 @@ class LogTail:
             self.producers[header.producer_id] = entry
         last_sequence = (header.base_sequence + header.last_offset_delta) & SEQUENCE_MAX
         entry.add_batch(
-            header.producer_epoch, last_sequence, base_offset + header.last_offset_delta, header.last_offset_delta, max_timestamp
+            header.producer_epoch,
+            last_sequence,
+            base_offset + header.last_offset_delta,
+            header.last_offset_delta,
+            max_timestamp,
+            self.log_end_offset,
         )
         if header.attributes & TRANSACTIONAL_FLAG != 0 and entry.transaction_first_offset < 0:
             entry.transaction_first_offset = base_offset

@@ -1,21 +1,29 @@
 """The writing end of one log: whatever changes where it ends, and is not hot enough for `log_tail`.
 
-Rolls segments, appends several batches at once as a leader or a follower, judges transactions' markers, and takes the log offline when the
-disk refuses. It is what the tail calls when something rare happens.
+Rolls segments, appends several batches at once as a leader or a follower, judges transactions' markers, and knows what to do when the disk
+refuses. It is what the tail calls when something rare happens.
+
+A write that did not fit is as if it had never been asked for: what part of it reached the file is cut off before anything else is written,
+and producers, epochs and index entries are as before its batches (`_take_back`). Beside the batches nothing needs room at once: index
+entries, aborted transactions and leader epochs wait in memory, and the recovery point with them. Any other error takes the log offline.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from odradek.base.errors import CorruptRecords, StorageFailure
 from odradek.config.log_configuration import LogConfiguration, TimestampType
 from odradek.records.header import BatchHeader, batch_size_at, is_crc_right, parse_header
-from odradek.storage.errors import UnexpectedOffset
+from odradek.storage.errors import NoRoom, UnexpectedOffset, is_shortage
 from odradek.storage.log_loader import LoadedLog
 from odradek.storage.log_place import LogPlace
 from odradek.storage.log_recovery import complete_transaction, marker_in, replay_batch
 from odradek.storage.log_tail import ACCEPTED, LogTail, StagedAppend
 from odradek.storage.producer_entry import INVALID_PRODUCER_EPOCH, ProducerEntry
 from odradek.storage.producer_states import CompletedTransaction
+from odradek.storage.segment import Segment
 
 TRANSACTION_COORDINATOR_FENCED = 52
 
@@ -26,12 +34,17 @@ class LogWriter:
     __slots__ = (
         "_completed",
         "_configuration",
+        "_is_torn",
+        "_kept_at",
+        "_kept_producers",
         "_leader_epochs",
         "_place",
         "_producers",
         "_segments",
+        "_was_short",
         "durable_names_version",
         "is_offline",
+        "is_refusing",
         "names_version",
         "snapshots_to_sync",
         "tail",
@@ -44,7 +57,15 @@ class LogWriter:
         self._leader_epochs = loaded.leader_epochs
         self._producers = loaded.producers
         self._completed: list[CompletedTransaction] = []
+        # Producers, None for new ones, as they were before the batches that were staged since the log ended at `_kept_at`.
+        self._kept_producers: dict[int, ProducerEntry | None] = {}
+        self._kept_at = -1
+        # Behind the last batch there is part of one that did not fit, which could not be cut off yet.
+        self._is_torn = False
+        self._was_short = False
         self.is_offline = False
+        # Until the turn in which a write did not fit is over: a later batch must not get the offsets that answers of it have been given.
+        self.is_refusing = False
         self.snapshots_to_sync: list[str] = []
         # How often the log got new files, and up to which of these their names are on the disk for good.
         self.names_version = 1 if loaded.recovery_point < loaded.log_end_offset or not loaded.log_end_offset else 0
@@ -131,10 +152,12 @@ class LogWriter:
         if header.partition_leader_epoch > self.tail.leader_epoch:
             self.note_leader_epoch(int(header.partition_leader_epoch), offset)
             self.tail.leader_epoch = header.partition_leader_epoch
+        if header.producer_id >= 0:
+            self.keep_producer(int(header.producer_id), self._producers.entries.get(int(header.producer_id)))
         completed = replay_batch(self._producers, header, batches, position)
         if completed is not None:
             self._completed.append(completed)
-            self.tail.has_staged_markers = True
+            self.tail.is_owner_waiting = True
         self.tail.stage_as_is(batches, position, header)
 
     def attach_active(self, log_end_offset: int) -> None:
@@ -144,16 +167,21 @@ class LogWriter:
         self.tail.attach(active.end, active.log, log_end_offset)
         self.tail.leader_epoch = self._leader_epochs.written_epoch
         self.tail.high_watermark = min(int(self.tail.high_watermark), log_end_offset)
+        self._kept_producers.clear()
 
     # What the tail asks for (`log_tail.TailOwner`).
 
     def prepare_tail(self) -> None:
         if self.is_offline:
             raise StorageFailure(f"the log of {self._place.topic_partition} is offline after an error of its disk")
+        if self.is_refusing:
+            raise NoRoom(f"there was no room for the log of {self._place.topic_partition}")
         try:
+            self.cut_torn_tail()
             self._segments.active.prepare_appends(self._configuration)
         except OSError as error:
             raise self.write_failed(error) from error
+        self.tail.end.mark_written()
         self.tail.is_ready = True
 
     def roll_at(self, base_offset: int) -> None:
@@ -163,27 +191,49 @@ class LogWriter:
         if old.base_offset == base_offset:
             return
         try:
-            old.leave()
-            self._producers.end_offset = base_offset
-            snapshot = self._producers.take_snapshot(sync=False)
             new = self._place.new_segment(base_offset, self._configuration)
+            self._leave(old, base_offset)
         except OSError as error:
             raise self.write_failed(error) from error
-        if snapshot is not None:
-            self.snapshots_to_sync.append(snapshot)
         self.names_version += 1
         self._segments.add(new)
         new.prepare_appends(self._configuration)
         self.tail.attach(new.end, new.log, int(self.tail.log_end_offset))
 
+    def _leave(self, segment: Segment, end_offset: int) -> None:
+        """Bring what belongs to a segment beside its batches to the disk. What does not fit waits for the next flush, or was not needed."""
+        with _waiting_for_room():
+            segment.leave()
+        self._producers.end_offset = end_offset
+        with _waiting_for_room():
+            snapshot = self._producers.take_snapshot(sync=False)
+            if snapshot is not None:
+                self.snapshots_to_sync.append(snapshot)
+
     def note_leader_epoch(self, leader_epoch: int, start_offset: int) -> None:
         if leader_epoch < 0:
             return
+        self._leader_epochs.assign(leader_epoch, start_offset)
+        self.write_epochs()
+
+    def write_epochs(self) -> None:
+        """Bring the leader epochs to their file; without room for them they wait for the next append or flush.
+
+        Raises:
+            StorageFailure: the disk refused; the log is offline.
+        """
         try:
-            self._leader_epochs.assign(leader_epoch, start_offset)
-            self._leader_epochs.write_changes()
+            with _waiting_for_room():
+                self._leader_epochs.write_changes()
         except OSError as error:
             raise self.write_failed(error) from error
+
+    def keep_producer(self, producer_id: int, entry: ProducerEntry | None) -> None:
+        if self._kept_at != self.tail.log_end_offset:
+            self._kept_producers.clear()
+            self._kept_at = int(self.tail.log_end_offset)
+        if producer_id not in self._kept_producers:
+            self._kept_producers[producer_id] = None if entry is None else entry.copy()
 
     def note_transactional(self, entry: ProducerEntry, first_offset: int) -> None:
         self._producers.begin_transaction(int(entry.producer_id), first_offset)
@@ -197,21 +247,94 @@ class LogWriter:
             return int(INVALID_PRODUCER_EPOCH)
         if entry is not None and marker.coordinator_epoch < entry.coordinator_epoch:
             return TRANSACTION_COORDINATOR_FENCED
+        self.keep_producer(int(header.producer_id), entry)
         completed = self._producers.end_transaction(header, marker, offset)
         if completed is not None:
             self._completed.append(completed)
         return int(ACCEPTED)
 
-    def settle_markers(self) -> None:
+    def after_write(self) -> None:
+        if self._was_short:
+            self._was_short = False
+            self._place.on_room()
         completed, self._completed = self._completed, []
-        for transaction in completed:
-            complete_transaction(self._segments.active, self._producers, transaction)
+        try:
+            for transaction in completed:
+                with _waiting_for_room():
+                    complete_transaction(self._segments.active, self._producers, transaction)
+        except OSError as error:
+            raise self.write_failed(error) from error
+
+    def write_indexes(self) -> None:
+        try:
+            with _waiting_for_room():
+                self.tail.end.write_indexes()
+        except OSError as error:
+            raise self.write_failed(error) from error
+
+    # When the disk refuses
 
     def write_failed(self, error: OSError) -> StorageFailure:
-        self.is_offline = True
+        if not is_shortage(error):
+            return self.fail(error)
+        self._is_torn = self._is_torn or self.tail.staged_bytes > 0
+        self._take_back()
+        try:
+            self.cut_torn_tail()
+        except OSError as cut_error:
+            if not is_shortage(cut_error):
+                return self.fail(cut_error)
+        self._was_short = self.tail.is_owner_waiting = True
+        self.is_refusing = self._place.on_shortage(error, self.accept_again)
         self.tail.is_ready = False
+        return NoRoom(f"there is no room for the log of {self._place.topic_partition} in {self._place.directory}: {error}")
+
+    def side_file_failed(self, error: OSError) -> StorageFailure:
+        """Something else than batches could not be written or renamed. What is staged stays. Returns what to raise."""
+        if is_shortage(error):
+            return NoRoom(f"there is no room for the log of {self._place.topic_partition} in {self._place.directory}: {error}")
+        return self.fail(error)
+
+    def accept_again(self) -> None:
+        """The turn in which a write did not fit is over."""
+        self.is_refusing = False
+
+    def fail(self, error: OSError) -> StorageFailure:
+        """The disk is broken; nothing more is taken, and nobody can say what of the unflushed is in the file. Returns what to raise."""
+        self.go_offline()
         self._place.on_failure(error)
         return StorageFailure(f"the log of {self._place.topic_partition} in {self._place.directory} failed: {error}")
+
+    def go_offline(self) -> None:
+        """Take nothing more; what is staged is dropped."""
+        self.is_offline = True
+        self.tail.is_ready = False
+        self._take_back()
+
+    def cut_torn_tail(self) -> None:
+        """Cut off what is left of a write that did not fit. Nothing may be staged.
+
+        Raises:
+            OSError: it could not be cut; nothing may be written.
+        """
+        if self._is_torn:
+            self._segments.active.cut_at(int(self.tail.end.written_size))
+            self._is_torn = False
+
+    def _take_back(self) -> None:
+        """Be as before everything that is staged."""
+        tail = self.tail
+        if not tail.staged_bytes:
+            return
+        log_end_offset = int(tail.log_end_offset)
+        tail.drop_staged()
+        tail.is_owner_waiting = False
+        self._completed.clear()
+        self._producers.take_back(self._kept_producers if self._kept_at == log_end_offset else {}, log_end_offset)
+        self._kept_producers.clear()
+        # An epoch that begins at the end of the log may have been opened by its leader without a record.
+        self._leader_epochs.truncate_from_end(log_end_offset + 1)
+        tail.leader_epoch = self._leader_epochs.written_epoch
 
     def _apply_configuration(self) -> None:
         configuration = self._configuration
@@ -221,6 +344,16 @@ class LogWriter:
         self.tail.flush_messages = configuration.flush_messages
         if configuration.is_compacted and configuration.max_compaction_lag_ms > 0:
             self.tail.segment_ms = min(configuration.segment_ms, configuration.max_compaction_lag_ms)
+
+
+@contextmanager
+def _waiting_for_room() -> Iterator[None]:
+    """What does not fit now is tried again later; every other error passes."""
+    try:
+        yield
+    except OSError as error:
+        if not is_shortage(error):
+            raise
 
 
 def _required_size(batches: bytes, position: int) -> int:

@@ -3,6 +3,9 @@
 The last five batches are kept: a batch that equals one of them in epoch, first and last sequence number is a repetition and is answered
 with the offset it got; any other has to continue the sequence. Numbers go from 0 to 2^31-1 and begin anew; a new epoch begins at 0.
 Only the last batch is in the snapshot, so after a restart only that one is recognised. This is part of the compiled path.
+
+A batch is remembered when it is staged, and forgotten again (`take_back_from`) when it could not be written. So that the five before it are
+then there as if nothing had happened, they leave only once what follows them is in the file.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ CACHED_BATCHES_MAX: Final[i64] = 5
 SEQUENCE_MAX: Final[i64] = 0x7FFF_FFFF
 NO_SEQUENCE: Final[i64] = -1
 NO_PRODUCER_EPOCH: Final[i64] = -1
+OFFSET_MAX: Final[i64] = 0x7FFF_FFFF_FFFF_FFFF
 
 # `base.error_codes.ErrorCode` as plain integers, for the compiler.
 ACCEPTED: Final[i64] = 0
@@ -72,7 +76,10 @@ class ProducerEntry:
         """The kept batch that this one is again."""
         if epoch != self.epoch:
             return None
-        for batch in self.batches:
+        batches = self.batches
+        count: i64 = len(batches)
+        for index in range(max(0, count - CACHED_BATCHES_MAX), count):
+            batch = batches[index]
             if batch.last_sequence == last_sequence and batch.first_sequence() == first_sequence:
                 return batch
         return None
@@ -92,14 +99,38 @@ class ProducerEntry:
             return INVALID_TXN_STATE
         return ACCEPTED
 
-    def add_batch(self, epoch: i64, last_sequence: i64, last_offset: i64, offset_delta: i64, timestamp: i64) -> None:
-        """Remember a batch that has been appended."""
+    def add_batch(
+        self, epoch: i64, last_sequence: i64, last_offset: i64, offset_delta: i64, timestamp: i64, written_end_offset: i64 = OFFSET_MAX
+    ) -> None:
+        """Remember a batch that has been appended, or staged: then only what lies below `written_end_offset` is in the file."""
         self.adopt_epoch(epoch)
         batches = self.batches
-        if len(batches) == CACHED_BATCHES_MAX:
+        while len(batches) > CACHED_BATCHES_MAX and batches[CACHED_BATCHES_MAX].last_offset < written_end_offset:
             del batches[0]
         batches.append(CachedBatch(last_sequence, last_offset, offset_delta, timestamp))
         self.last_timestamp = timestamp
+
+    def can_take_back(self, epoch: i64) -> bool:
+        """Whether `take_back_from` alone would undo a batch of `epoch` that is added now; if not, a copy has to be kept."""
+        batches = self.batches
+        return epoch == self.epoch and len(batches) > 0 and batches[-1].timestamp == self.last_timestamp
+
+    def take_back_from(self, written_end_offset: i64) -> None:
+        """Forget the batches that were staged at and behind `written_end_offset`."""
+        batches = self.batches
+        count: i64 = len(batches)
+        while len(batches) > 0 and batches[-1].last_offset >= written_end_offset:
+            del batches[-1]
+        if 0 < len(batches) < count:
+            self.last_timestamp = batches[-1].timestamp
+        if self.transaction_first_offset >= written_end_offset:
+            self.transaction_first_offset = -1
+
+    def copy(self) -> ProducerEntry:
+        """The same state in another object; what changes here later does not change there."""
+        other = ProducerEntry(self.producer_id, self.epoch, self.coordinator_epoch, self.last_timestamp, self.transaction_first_offset)
+        other.batches = self.batches.copy()
+        return other
 
     def adopt_epoch(self, epoch: i64) -> None:
         """Forget the batches of another epoch: their sequence numbers mean nothing any more."""

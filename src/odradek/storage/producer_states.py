@@ -11,7 +11,8 @@ A snapshot's number is the offset up to which it holds: every batch below has be
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from odradek.records.control import ControlType, EndMarker
@@ -101,7 +102,8 @@ class ProducerStates:
         """The last stable offset once `completed` is done: the first offset open elsewhere, or that behind the marker."""
         for first_offset, producer_id in self._ongoing.items():
             if producer_id != completed.producer_id:
-                return first_offset
+                # One that began behind the marker, but was written together with it, does not count: a recovery would not know of it yet.
+                return min(first_offset, completed.last_offset + 1)
         return completed.last_offset + 1
 
     def complete(self, completed: CompletedTransaction) -> None:
@@ -113,6 +115,21 @@ class ProducerStates:
         """The high watermark, or the log start, has moved."""
         if self._unreplicated:
             self._unreplicated = {first: last for first, last in self._unreplicated.items() if last >= high_watermark}
+
+    def take_back(self, before: Mapping[int, ProducerEntry | None], written_end_offset: int) -> None:
+        """Forget what was staged at and behind `written_end_offset`.
+
+        `before` has those producers whose own entry does not tell what was before, None for new ones.
+        """
+        for producer_id, entry in before.items():
+            if entry is None:
+                self.entries.pop(producer_id, None)
+            else:
+                self.entries[producer_id] = entry
+        for entry in self.entries.values():
+            entry.take_back_from(written_end_offset)
+        for first_offset in [first_offset for first_offset in self._ongoing if first_offset >= written_end_offset]:
+            del self._ongoing[first_offset]
 
     def replay_data(self, header: BatchHeader) -> None:
         """Count a batch that another leader, or an earlier run, has accepted: nothing is refused."""
@@ -131,11 +148,21 @@ class ProducerStates:
             del self.entries[producer_id]
 
     def take_snapshot(self, *, sync: bool) -> str | None:
-        """Write a snapshot at `end_offset`; its path, None if nothing has been appended since the last one."""
+        """Write a snapshot at `end_offset`; its path, None if nothing has been appended since the last one.
+
+        Raises:
+            OSError: there is no snapshot; a later call tries again.
+        """
         if self.end_offset <= self._last_snapshot_offset:
             return None
         path = self._path(self.end_offset)
-        self._filesystem.write_bytes(path, encode_snapshot(self.entries.values()), sync=sync)
+        try:
+            self._filesystem.write_bytes(path, encode_snapshot(self.entries.values()), sync=sync)
+        except OSError:
+            # What was begun would be taken for a snapshot by the next start, until it has looked.
+            with suppress(OSError):
+                self._filesystem.unlink(path)
+            raise
         if self.end_offset not in self._snapshots:
             insort(self._snapshots, self.end_offset)
         self._last_snapshot_offset = self.end_offset

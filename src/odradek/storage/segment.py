@@ -282,6 +282,7 @@ class Segment:
     def write_indexes(self) -> None:
         """Bring index entries that wait in memory to their files."""
         self.end.write_indexes()
+        self.transaction_index.write_waiting()
 
     def leave(self) -> bool:
         """The segment gets no more batches for now: write the last entry of the time index, and both indexes to their true size.
@@ -314,9 +315,12 @@ class Segment:
         return files
 
     def mark(self, suffix: str) -> list[str]:
-        """Rename all files of the segment with `suffix`; their new paths."""
+        """Rename all files of the segment with `suffix`; their new paths. After an error it can be done again."""
         paths = []
         for handle in self.handles():
+            if handle.path.endswith(suffix):
+                paths.append(handle.path)
+                continue
             try:
                 handle.rename(handle.path + suffix)
             except FileNotFoundError:

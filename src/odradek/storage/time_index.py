@@ -40,6 +40,11 @@ class TimeIndex:
         self._last = (timestamp, offset)
         return True
 
+    def take_back(self, count: int) -> None:
+        """Forget the last `count` entries, which have not been brought to the file."""
+        self.entries.take_back(count)
+        self._last = None
+
     def last_entry(self) -> tuple[int, int]:
         """The last timestamp and its offset; -1 and the base offset in an empty index."""
         if self._last is None:

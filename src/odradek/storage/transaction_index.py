@@ -2,6 +2,8 @@
 
 An entry is i16 version 0, then producer id, first offset, last offset (that of the marker) and the last stable offset when the marker
 was written, i64 each. Entries stand in the order of their markers. The file does not exist until a transaction is aborted.
+
+Entries go to the file at once, but where the disk has no room for them they wait in memory, from which they are read as well.
 """
 
 from __future__ import annotations
@@ -30,20 +32,46 @@ class AbortedTransaction:
 class TransactionIndex:
     """The transaction index of one segment; read whole when asked for, because it is small or absent."""
 
-    __slots__ = ("_aborted", "_base_offset", "handle")
+    __slots__ = ("_aborted", "_base_offset", "_waiting_count", "handle")
 
     def __init__(self, handle: FileHandle, base_offset: int, *, is_new: bool) -> None:
         self.handle = handle
         self._base_offset = base_offset
+        # How many of the last entries are not in the file yet.
+        self._waiting_count = 0
         self._aborted: list[AbortedTransaction] | None = [] if is_new else None
 
     def append(self, aborted: AbortedTransaction) -> None:
-        """Write an entry; its marker is in the log already."""
+        """Add an entry, whose marker is in the log already, and bring it to the file with all that wait.
+
+        Raises:
+            OSError: the entry is here, but not in the file; `write_waiting` tries again.
+        """
+        self.entries().append(aborted)
+        self._waiting_count += 1
+        self.write_waiting()
+
+    def write_waiting(self) -> None:
+        """Bring the entries that wait to the file.
+
+        Raises:
+            OSError: they wait on.
+        """
+        if not self._waiting_count:
+            return
         entries = self.entries()
-        self.handle.file(create=True).append(
-            _ENTRY.pack(ENTRY_VERSION, aborted.producer_id, aborted.first_offset, aborted.last_offset, aborted.last_stable_offset)
+        written_size = (len(entries) - self._waiting_count) * ENTRY_SIZE
+        file = self.handle.file(create=True)
+        if file.size() > written_size:
+            # Part of an entry, left by a write that did not fit or by a crash.
+            file.truncate(written_size)
+        file.append(
+            b"".join(
+                _ENTRY.pack(ENTRY_VERSION, aborted.producer_id, aborted.first_offset, aborted.last_offset, aborted.last_stable_offset)
+                for aborted in entries[-self._waiting_count :]
+            )
         )
-        entries.append(aborted)
+        self._waiting_count = 0
 
     def entries(self) -> list[AbortedTransaction]:
         """All entries; the list belongs to the index.
@@ -73,7 +101,10 @@ class TransactionIndex:
         entries = self.entries()
         kept = [aborted for aborted in entries if aborted.last_offset < offset]
         if len(kept) < len(entries):
-            self.handle.file().truncate(len(kept) * ENTRY_SIZE)
+            written_count = len(entries) - self._waiting_count
+            if len(kept) < written_count:
+                self.handle.file().truncate(len(kept) * ENTRY_SIZE)
+            self._waiting_count = max(0, len(kept) - written_count)
             self._aborted = kept
 
     def _read(self) -> list[AbortedTransaction]:
