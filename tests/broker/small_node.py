@@ -37,6 +37,7 @@ from odradek.records.record import Record
 from odradek.storage.log_directories import LogDirectories
 from odradek.storage.memory_filesystem import MemoryFileSystem
 from odradek.storage.meta_properties import MetaProperties, write_meta_properties
+from odradek.testing.virtual_loop import InlineExecutor
 
 NODE_ID = 1
 PLAINTEXT = "PLAINTEXT"
@@ -85,6 +86,7 @@ class SmallNode:
         self.purgatory = Purgatory(self.clock, self.timer.call_later)
         self.logs = memory_log_directories(self.clock)
         self.dice = random.Random(5)
+        self.pool = InlineExecutor()
         self.partitions = PartitionRegistry(NODE_ID, self.logs, self.purgatory, self._configuration_of)
         self.fetch_sessions = FetchSessionCache(self.clock, random.Random(7))
         self.image: MetadataImage = EMPTY_IMAGE

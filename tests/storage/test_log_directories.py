@@ -13,6 +13,7 @@ from odradek.base.clock import ManualClock
 from odradek.base.errors import StartRefused, StorageFailure
 from odradek.base.identifiers import TopicPartition, Uuid, random_uuid
 from odradek.config.log_configuration import LogConfiguration
+from odradek.storage.checkpoint_work import Checkpoint
 from odradek.storage.filesystem import FileSystem, RealFileSystem
 from odradek.storage.log import Log
 from odradek.storage.log_directories import LogDirectories
@@ -88,7 +89,7 @@ def test_crash_is_noticed_and_recovered_from() -> None:
     logs = machine.start()
     log = logs.create(FIRST, TOPIC_ID, machine.configuration)
     append(log, 5)
-    logs.checkpoint_high_watermarks()
+    logs.checkpoint(Checkpoint.HIGH_WATERMARKS)
     machine.filesystem.open(log.segments.active.log.path).append(b"torn")
 
     again = machine.crash_and_start(logs)
@@ -155,8 +156,8 @@ def test_new_log_does_not_inherit_the_offsets_of_a_deleted_one_of_its_name() -> 
     append(former, 9)
     former.delete_records_before(7)
     former.flush()
-    logs.checkpoint_recovery_points()
-    logs.checkpoint_log_start_offsets()
+    logs.checkpoint(Checkpoint.RECOVERY_POINTS)
+    logs.checkpoint(Checkpoint.LOG_STARTS)
     logs.delete_async(FIRST)
     append(logs.create(FIRST, TOPIC_ID, machine.configuration), 3)
 
@@ -164,6 +165,43 @@ def test_new_log_does_not_inherit_the_offsets_of_a_deleted_one_of_its_name() -> 
 
     assert found is not None
     assert (found.log_start_offset, found.log_end_offset, found.recovery_point) == (0, 3, 0)
+
+
+def test_new_log_does_not_inherit_the_offsets_of_one_that_was_deleted_before_a_crash() -> None:
+    """The crash came before the checkpoints forgot the deleted log; the topic is created again only after the restart."""
+    machine = Machine()
+    logs = machine.start()
+    former = logs.create(FIRST, TOPIC_ID, machine.configuration)
+    append(former, 9)
+    former.delete_records_before(7)
+    for checkpoint in Checkpoint:
+        logs.checkpoint(checkpoint)
+    logs.delete_async(FIRST)
+
+    restarted = machine.crash_and_start(logs)
+    append(restarted.create(FIRST, TOPIC_ID, machine.configuration), 3)
+    found = machine.crash_and_start(restarted).get(FIRST)
+
+    assert found is not None
+    assert (found.log_start_offset, found.log_end_offset, found.recovery_point, found.high_watermark) == (0, 3, 0, 0)
+
+
+def test_checkpoint_that_was_overtaken_in_the_pool_is_not_written() -> None:
+    machine = Machine()
+    logs = machine.start()
+    log = logs.create(FIRST, TOPIC_ID, machine.configuration)
+    append(log, 9)
+    log.high_watermark = 9
+    log.delete_records_before(3)
+    slow = logs.begin_checkpoint(Checkpoint.LOG_STARTS)
+    log.delete_records_before(7)
+    quick = logs.begin_checkpoint(Checkpoint.LOG_STARTS)
+
+    for work in (quick, slow):
+        work.run()
+        logs.end_checkpoint(work)
+
+    assert logs.directories[0].log_start_offsets() == {FIRST: 7}
 
 
 @pytest.mark.parametrize("is_clean", [True, False])
@@ -176,7 +214,7 @@ def test_log_start_of_deleted_records_outlives_a_restart(is_clean: bool) -> None
     if is_clean:
         logs.close()
     else:
-        logs.checkpoint_log_start_offsets()
+        logs.checkpoint(Checkpoint.LOG_STARTS)
 
     found = (machine.start() if is_clean else machine.crash_and_start(logs)).get(FIRST)
 
@@ -217,7 +255,7 @@ def test_rolled_segments_are_flushed_and_checkpointed_by_the_driver() -> None:
 
     for log in logs.logs_to_flush():
         log.flush(log.segments.active.base_offset)
-    logs.checkpoint_recovery_points()
+    logs.checkpoint(Checkpoint.RECOVERY_POINTS)
 
     assert logs.logs_to_flush() == []
     assert machine.filesystem.read_bytes("/data/recovery-point-offset-checkpoint") == b"0\n2\norders 0 4\norders 1 0\n"
@@ -265,7 +303,7 @@ def test_failing_directory_goes_offline_and_the_others_serve_on() -> None:
         append(sick, 1)
     append(healthy, 4)
     logs.create(TopicPartition("orders", 2), TOPIC_ID, machine.configuration)
-    logs.checkpoint_recovery_points()
+    logs.checkpoint(Checkpoint.RECOVERY_POINTS)
     logs.close(broker_epoch=1)
 
     assert [directory.is_online for directory in logs.directories] == [False, True]

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 
 from odradek.base.clock import Clock
 from odradek.base.errors import StorageFailure
@@ -26,6 +27,7 @@ from odradek.config.broker import (
     REPLICA_HIGH_WATERMARK_CHECKPOINT_INTERVAL_MS,
 )
 from odradek.config.log_configuration import LONG_MAX
+from odradek.storage.checkpoint_work import Checkpoint
 from odradek.storage.flush_work import FlushWork
 from odradek.storage.log import Log
 from odradek.storage.log_directories import LogDirectories
@@ -67,13 +69,25 @@ class LogHousekeeping:
         from_the_start = (
             ("flush", LOOK_INTERVAL_MS, self._flush_due),
             ("leftovers", LOOK_INTERVAL_MS, self._remove_leftovers),
-            ("high watermarks", configuration[REPLICA_HIGH_WATERMARK_CHECKPOINT_INTERVAL_MS], self._checkpoint_high_watermarks),
+            (
+                "high watermarks",
+                configuration[REPLICA_HIGH_WATERMARK_CHECKPOINT_INTERVAL_MS],
+                partial(self._write_checkpoint, Checkpoint.HIGH_WATERMARKS),
+            ),
             ("producers", configuration[PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS], self._remove_expired_producers),
         )
         after_delay = (
             ("retention", configuration[LOG_RETENTION_CHECK_INTERVAL_MS], self._drop_old_segments),
-            ("recovery points", configuration[LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS], self._checkpoint_recovery_points),
-            ("log starts", configuration[LOG_FLUSH_START_OFFSET_CHECKPOINT_INTERVAL_MS], self._checkpoint_log_starts),
+            (
+                "recovery points",
+                configuration[LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS],
+                partial(self._write_checkpoint, Checkpoint.RECOVERY_POINTS),
+            ),
+            (
+                "log starts",
+                configuration[LOG_FLUSH_START_OFFSET_CHECKPOINT_INTERVAL_MS],
+                partial(self._write_checkpoint, Checkpoint.LOG_STARTS),
+            ),
         )
         first_ms = now_ms + configuration[LOG_INITIAL_TASK_DELAY_MS]
         self._chores = [Chore(name, interval_ms, now_ms + interval_ms, do) for name, interval_ms, do in from_the_start]
@@ -220,14 +234,10 @@ class LogHousekeeping:
 
         await asyncio.get_running_loop().run_in_executor(self._pool, remove)
 
-    async def _checkpoint_high_watermarks(self) -> None:
-        self._logs.checkpoint_high_watermarks()
-
-    async def _checkpoint_recovery_points(self) -> None:
-        self._logs.checkpoint_recovery_points()
-
-    async def _checkpoint_log_starts(self) -> None:
-        self._logs.checkpoint_log_start_offsets()
+    async def _write_checkpoint(self, checkpoint: Checkpoint) -> None:
+        work = self._logs.begin_checkpoint(checkpoint)
+        await asyncio.get_running_loop().run_in_executor(self._pool, work.run)
+        self._logs.end_checkpoint(work)
 
     async def _remove_expired_producers(self) -> None:
         self._logs.remove_expired_producers(self._clock.now_ms())

@@ -1,8 +1,8 @@
 """All logs of one node, over all of its log directories (`LogManager.scala`).
 
 New logs go to the directory with the fewest. A directory whose disk fails goes offline with all its logs; the others serve on. The
-cadence of checkpoints, flushes and removals is the driver's: it calls the `checkpoint_…` methods, `logs_to_flush` and
-`deletions.remove_due` when their time has come.
+cadence of checkpoints, flushes and removals is the driver's: it calls `begin_checkpoint`, `logs_to_flush` and `deletions.remove_due` when
+their time has come.
 
 Invariants: a partition has at most one live log; a directory is marked clean only after every log in it has been closed and made durable.
 """
@@ -13,12 +13,13 @@ import logging
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 from odradek.base.clock import Clock
 from odradek.base.errors import StartRefused, StorageFailure
 from odradek.base.identifiers import TopicPartition, Uuid, random_uuid
 from odradek.config.log_configuration import LogConfiguration
+from odradek.storage.checkpoint_work import Checkpoint, CheckpointWork
 from odradek.storage.clean_shutdown import NO_BROKER_EPOCH
 from odradek.storage.delayed_deletions import DelayedDeletions
 from odradek.storage.directory_identity import check_identities
@@ -41,6 +42,7 @@ class LogDirectories:
     """The log directories of a node and every log in them."""
 
     __slots__ = (
+        "_checkpoints_count",
         "_clock",
         "_dice",
         "_directory_of",
@@ -48,8 +50,7 @@ class LogDirectories:
         "_is_in_use",
         "_logs",
         "_open_files",
-        "_stale_log_starts",
-        "_stale_recovery_points",
+        "_stale",
         "cluster_id",
         "deletions",
         "directories",
@@ -73,8 +74,8 @@ class LogDirectories:
         self._logs: dict[TopicPartition, Log] = {}
         self._directory_of: dict[TopicPartition, LogDirectory] = {}
         # Logs that are gone but still stand in the checkpoints.
-        self._stale_recovery_points: set[TopicPartition] = set()
-        self._stale_log_starts: set[TopicPartition] = set()
+        self._stale: dict[Checkpoint, set[TopicPartition]] = {checkpoint: set() for checkpoint in Checkpoint}
+        self._checkpoints_count = 0
         self._is_in_use = False
         self.cluster_id = cluster_id
         self.directories = list(directories)
@@ -175,10 +176,9 @@ class LogDirectories:
         self.take_into_use()
         # What the checkpoints say of a former log of this name must not be taken for the new one's after a crash: its records would
         # lie below the log start, and what a crash has torn before the recovery point.
-        if partition in self._stale_recovery_points:
-            self.checkpoint_recovery_points()
-        if partition in self._stale_log_starts:
-            self.checkpoint_log_start_offsets()
+        for checkpoint, gone in self._stale.items():
+            if partition in gone:
+                self.checkpoint(checkpoint)
         directory = self._roomiest(set(cordoned))
         try:
             created = Log.load(self._place(directory, log_directory_name(partition), partition), configuration, topic_id=topic_id)
@@ -202,28 +202,40 @@ class LogDirectories:
         """As `delete_async`, for a log that nobody wants here any more: the name says that it was astray."""
         self._dismiss(partition, STRAY_DIRECTORY_SUFFIX)
 
-    def checkpoint_recovery_points(self) -> None:
-        """Write down up to where each log is durable."""
-        for directory in self._online():
-            offsets = {held.topic_partition: held.recovery_point for held in self.logs_in(directory)}
-            self._guarded(directory, directory.write_recovery_points, offsets)
-        self._stale_recovery_points.clear()
+    def begin_checkpoint(self, checkpoint: Checkpoint) -> CheckpointWork:
+        """What the checkpoint says now. Then `run`, in a pool if one likes, then `end_checkpoint`."""
+        self._checkpoints_count += 1
+        return CheckpointWork(
+            checkpoint=checkpoint,
+            number=self._checkpoints_count,
+            offsets=[(directory, self._offsets_for(checkpoint, directory)) for directory in self._online()],
+            gone=frozenset(self._stale[checkpoint]),
+        )
 
-    def checkpoint_log_start_offsets(self) -> None:
-        """Write down the log starts that the names of the segments do not tell."""
-        for directory in self._online():
-            offsets = {
-                held.topic_partition: held.log_start_offset
-                for held in self.logs_in(directory)
-                if held.log_start_offset > held.segments.first.base_offset
-            }
-            self._guarded(directory, directory.write_log_start_offsets, offsets)
-        self._stale_log_starts.clear()
+    def end_checkpoint(self, work: CheckpointWork) -> None:
+        """The work has run: who could not be written is offline."""
+        for directory, error in work.failures:
+            self._fail(directory, error)
+        self._stale[work.checkpoint] -= work.gone
 
-    def checkpoint_high_watermarks(self) -> None:
-        for directory in self._online():
-            offsets = {held.topic_partition: held.high_watermark for held in self.logs_in(directory)}
-            self._guarded(directory, directory.write_high_watermarks, offsets)
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write it, waiting for the disks."""
+        work = self.begin_checkpoint(checkpoint)
+        work.run()
+        self.end_checkpoint(work)
+
+    def _offsets_for(self, checkpoint: Checkpoint, directory: LogDirectory) -> dict[TopicPartition, int]:
+        logs = self.logs_in(directory)
+        match checkpoint:
+            case Checkpoint.RECOVERY_POINTS:
+                return {held.topic_partition: held.recovery_point for held in logs}
+            case Checkpoint.LOG_STARTS:
+                # As a rule the name of the first segment says it.
+                return {held.topic_partition: start for held in logs if (start := held.log_start_offset) > held.segments.first.base_offset}
+            case Checkpoint.HIGH_WATERMARKS:
+                return {held.topic_partition: held.high_watermark for held in logs}
+            case _:
+                assert_never(checkpoint)
 
     def logs_to_flush(self) -> list[Log]:
         """The logs that have rolled a segment which is not durable yet (`Log.begin_flush(log.segments.active.base_offset)`)."""
@@ -241,9 +253,8 @@ class LogDirectories:
         if self._is_in_use:
             for directory in self._online():
                 self._close_directory(directory)
-            self.checkpoint_recovery_points()
-            self.checkpoint_log_start_offsets()
-            self.checkpoint_high_watermarks()
+            for checkpoint in Checkpoint:
+                self.checkpoint(checkpoint)
             for directory in self._online():
                 self._guarded(directory, directory.mark_clean, broker_epoch)
         for directory in self.directories:
@@ -271,6 +282,13 @@ class LogDirectories:
             self._logs[partition] = opened
             self._directory_of[partition] = directory
             directory.logs_count += 1
+        # A crash can have come between the deletion of a log and the checkpoints that no longer name it.
+        for checkpoint, offsets in (
+            (Checkpoint.RECOVERY_POINTS, recovery_points),
+            (Checkpoint.LOG_STARTS, log_start_offsets),
+            (Checkpoint.HIGH_WATERMARKS, high_watermarks),
+        ):
+            self._stale[checkpoint].update(offsets.keys() - self._logs.keys())
         for name, topic in directory.leaving_names():
             due_ms = self._clock.now_ms() + configuration_of(topic).file_delete_delay_ms
             self.deletions.add_directory(f"{directory.path}/{name}", due_ms)
@@ -286,8 +304,8 @@ class LogDirectories:
     def _dismiss(self, partition: TopicPartition, suffix: str) -> None:
         held = self._logs.pop(partition)
         directory = self._directory_of.pop(partition)
-        self._stale_recovery_points.add(partition)
-        self._stale_log_starts.add(partition)
+        for gone in self._stale.values():
+            gone.add(partition)
         directory.logs_count -= 1
         name = leaving_directory_name(partition, suffix, self._dice)
         try:

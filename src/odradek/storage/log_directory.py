@@ -8,6 +8,7 @@ a lost log start shows records again that were deleted, a lost high watermark is
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping
 
 from odradek.base.errors import StartRefused
@@ -33,11 +34,24 @@ log = logging.getLogger("odradek.storage.log_directory")
 class LogDirectory:
     """One directory of logs. `failure` is the error of the disk that took it offline."""
 
-    __slots__ = ("_filesystem", "_lock", "failure", "logs_count", "meta", "path", "previous_broker_epoch", "was_clean")
+    __slots__ = (
+        "_filesystem",
+        "_lock",
+        "_writing",
+        "_written_numbers",
+        "failure",
+        "logs_count",
+        "meta",
+        "path",
+        "previous_broker_epoch",
+        "was_clean",
+    )
 
     def __init__(self, filesystem: FileSystem, path: str, lock: FileLock, meta: MetaProperties) -> None:
         self._filesystem = filesystem
         self._lock = lock
+        self._writing = threading.Lock()
+        self._written_numbers: dict[str, int] = {}
         self.path = path
         self.meta = meta
         self.failure: OSError | None = None
@@ -108,14 +122,17 @@ class LogDirectory:
     def high_watermarks(self) -> dict[TopicPartition, int]:
         return self._read(REPLICATION_OFFSET_CHECKPOINT)
 
-    def write_recovery_points(self, offsets: Mapping[TopicPartition, int]) -> None:
-        write_offset_checkpoint(self._filesystem, f"{self.path}/{RECOVERY_POINT_CHECKPOINT}", offsets)
+    def write_checkpoint(self, name: str, number: int, offsets: Mapping[TopicPartition, int]) -> None:
+        """Replace the checkpoint `name` durably, unless one with a greater `number` has been written. May be called in any thread.
 
-    def write_log_start_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
-        write_offset_checkpoint(self._filesystem, f"{self.path}/{LOG_START_OFFSET_CHECKPOINT}", offsets)
-
-    def write_high_watermarks(self, offsets: Mapping[TopicPartition, int]) -> None:
-        write_offset_checkpoint(self._filesystem, f"{self.path}/{REPLICATION_OFFSET_CHECKPOINT}", offsets)
+        Raises:
+            OSError: the disk failed.
+        """
+        # The one lock of the room: pool and loop write the same file under the same temporary name, and the later look has to win.
+        with self._writing:
+            if number > self._written_numbers.get(name, 0):
+                write_offset_checkpoint(self._filesystem, f"{self.path}/{name}", offsets)
+                self._written_numbers[name] = number
 
     def usable_bytes(self) -> int:
         return self._filesystem.usable_bytes(self.path)

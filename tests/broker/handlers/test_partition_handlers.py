@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+
 import pytest
 
 from odradek.base.error_codes import ErrorCode
+from odradek.base.identifiers import TopicPartition
 from odradek.broker.handlers import delete_records, describe_log_dirs, describe_producers, offset_for_leader_epoch
 from odradek.config.broker import BROKER_SETTINGS
 from odradek.config.log_configuration import LogConfiguration
 from odradek.config.settings import Settings
 from odradek.protocol.internal_records.metadata import PartitionChangeRecord
-from odradek.protocol.messages.delete_records import DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic
+from odradek.protocol.messages.delete_records import (
+    DeleteRecordsPartition,
+    DeleteRecordsRequest,
+    DeleteRecordsResponse,
+    DeleteRecordsTopic,
+)
 from odradek.protocol.messages.describe_log_dirs import DescribableLogDirTopic, DescribeLogDirsRequest
 from odradek.protocol.messages.describe_producers import DescribeProducersRequest, ProducerState, TopicRequest
 from odradek.protocol.messages.offset_for_leader_epoch import (
@@ -20,6 +29,7 @@ from odradek.protocol.messages.offset_for_leader_epoch import (
 )
 from odradek.records.builder import encode_batch
 from odradek.records.record import Record
+from odradek.storage.memory_filesystem import MemoryFileSystem
 from tests.broker.small_node import SmallNode
 
 
@@ -64,7 +74,8 @@ def test_only_the_leader_knows_the_end_of_an_epoch(node: SmallNode) -> None:
 
 def delete(node: SmallNode, offset: int, *, topic: str = "orders", index: int = 0) -> tuple[int, int]:
     request = DeleteRecordsRequest(topics=[DeleteRecordsTopic(topic, [DeleteRecordsPartition(index, offset)])], timeout_ms=1_000)
-    response = delete_records.handle(node.as_node, request, node.context(21, 2))
+    outcome = delete_records.handle(node.as_node, request, node.context(21, 2))
+    response = outcome if isinstance(outcome, DeleteRecordsResponse) else asyncio.run(outcome)
     ((answer,),) = [result.partitions for result in response.topics]
     return answer.error_code, answer.low_watermark
 
@@ -74,6 +85,27 @@ def test_records_below_an_offset_are_forgotten_and_it_never_goes_back(node: Smal
 
     assert [delete(node, offset) for offset in (2, 1, -1)] == [(0, 2), (0, 2), (0, 3)]
     assert node.partition("orders").log.log_start_offset == 3
+
+
+def test_log_start_is_on_the_disk_before_anybody_is_told(node: SmallNode) -> None:
+    node.append("orders", b"0", b"1", b"2")
+    (directory,) = node.logs.directories
+
+    for offset in (2, 3):
+        assert delete(node, offset) == (0, offset)
+        assert directory.log_start_offsets() == {TopicPartition("orders", 0): offset}
+
+
+def test_disk_that_refuses_the_log_start_is_told(node: SmallNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.append("orders", b"0", b"1", b"2")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "no room")
+
+    monkeypatch.setattr(MemoryFileSystem, "replace", refuse)
+
+    assert delete(node, 2) == (ErrorCode.KAFKA_STORAGE_ERROR, -1)
+    assert not node.logs.directories[0].is_online
 
 
 @pytest.mark.parametrize("offset", [4, 2**62, -2])

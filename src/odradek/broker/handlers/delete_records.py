@@ -1,11 +1,14 @@
 """DeleteRecords (key 21): forget everything of a partition below an offset (KIP-107).
 
-Only the log start moves; the files go with the next retention. The offset -1 stands for the high watermark. Records of a topic that is only
-compacted stay, because there the log is the table, and those of internal topics stay because the cluster lives from them.
+Only the log start moves, and is written down before the answer leaves, so that what was deleted stays deleted; the files go with the next
+retention. The offset -1 stands for the high watermark. Records of a topic that is only compacted stay, because there the log is the table,
+and those of internal topics stay because the cluster lives from them.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Final
 
 from odradek.base.error_codes import ErrorCode
@@ -18,6 +21,7 @@ from odradek.protocol.messages.delete_records import (
     DeleteRecordsResponse,
     DeleteRecordsTopicResult,
 )
+from odradek.storage.checkpoint_work import Checkpoint
 from odradek.storage.errors import OffsetOutOfRange
 
 if TYPE_CHECKING:
@@ -27,17 +31,36 @@ HIGH_WATERMARK: Final = -1
 NO_LOW_WATERMARK: Final = -1
 
 
-def handle(node: Node, request: DeleteRecordsRequest, context: RequestContext) -> DeleteRecordsResponse:
+def handle(
+    node: Node, request: DeleteRecordsRequest, context: RequestContext
+) -> DeleteRecordsResponse | Coroutine[None, None, DeleteRecordsResponse]:
     """Each partition is answered with its low watermark, or with an error."""
     response = DeleteRecordsResponse()
+    moved: list[tuple[Partition, DeleteRecordsPartitionResult]] = []
     for topic in request.topics:
         result = DeleteRecordsTopicResult(name=topic.name)
         for wish in topic.partitions:
             code, low_watermark = _delete_below(node, topic.name, wish.partition_index, wish.offset)
-            result.partitions.append(
-                DeleteRecordsPartitionResult(partition_index=wish.partition_index, low_watermark=low_watermark, error_code=code)
-            )
+            answer = DeleteRecordsPartitionResult(partition_index=wish.partition_index, low_watermark=low_watermark, error_code=code)
+            result.partitions.append(answer)
+            partition = node.partitions.get(topic.name, wish.partition_index)
+            if code == ErrorCode.NONE and partition is not None:
+                moved.append((partition, answer))
         response.topics.append(result)
+    return _when_durable(node, response, moved) if moved else response
+
+
+async def _when_durable(
+    node: Node, response: DeleteRecordsResponse, moved: list[tuple[Partition, DeleteRecordsPartitionResult]]
+) -> DeleteRecordsResponse:
+    """The response, once no crash can bring back what was deleted. Kafka answers before; its checkpoint comes within a minute."""
+    work = node.logs.begin_checkpoint(Checkpoint.LOG_STARTS)
+    await asyncio.get_running_loop().run_in_executor(node.pool, work.run)
+    node.logs.end_checkpoint(work)
+    for partition, answer in moved:
+        if partition.log.is_offline:
+            answer.error_code = ErrorCode.KAFKA_STORAGE_ERROR
+            answer.low_watermark = NO_LOW_WATERMARK
     return response
 
 
