@@ -42,7 +42,7 @@ appender.stderr.layout.pattern = %d %p %c{1} %m%n
 """
 
 # A tool lives for a second: the quick compiler and the plain collector start it in two thirds of the usual time.
-_TOOL_JVM_OPTIONS: Final = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+_TOOL_JAVA_OPTIONS: Final = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _NODE_JAVA_OPTIONS: Final = ("-Xms384m", "-Xmx768m", "-XX:+UseSerialGC")
 
 
@@ -99,7 +99,12 @@ def fetch() -> None:
 
 
 def run_tool(
-    class_name: str, arguments: Sequence[str], *, standard_input: bytes = b"", seconds_max: float = TOOL_SECONDS_MAX
+    class_name: str,
+    arguments: Sequence[str],
+    *,
+    standard_input: bytes = b"",
+    seconds_max: float = TOOL_SECONDS_MAX,
+    java_options: Sequence[str] = _TOOL_JAVA_OPTIONS,
 ) -> ToolOutcome:
     """Run one command line tool of Apache Kafka to its end.
 
@@ -107,7 +112,7 @@ def run_tool(
         ReferenceFailure: there is no Apache Kafka, or the tool did not end in time.
     """
     fetch()
-    command = _java_command(_TOOL_JVM_OPTIONS, "WARN", class_name, arguments)
+    command = _java_command(java_options, "WARN", class_name, arguments)
     try:
         done = subprocess.run(command, input=standard_input, capture_output=True, timeout=seconds_max, check=False)
     except subprocess.TimeoutExpired as failure:
