@@ -20,6 +20,7 @@ from odradek.records.compression import Codec
 from odradek.records.control import ControlRecord, ControlType, encode_control_batch, encode_end_marker
 from odradek.records.record import Header, Record
 from odradek.wire.checksum import crc32c
+from tests.storage.building import batch_around
 
 TIME_MS = 1_700_000_000_123
 TIME = "2023-11-14T22:13:20.123Z"
@@ -265,6 +266,20 @@ def test_file_that_is_not_there_or_not_of_a_log_is_refused(tmp_path: Path, capsy
     assert "as far as its name says" in refusal(capsys, written(tmp_path, "notes.txt", b""))
     (tmp_path / "1.log").mkdir()
     assert "cannot be read" in refusal(capsys, tmp_path / "1.log")
+
+
+def test_batch_whose_producer_sent_nonsense_does_not_hide_those_behind_it(tmp_path: Path, capsys: Captured) -> None:
+    """Its checksum is right, so the file is not damaged."""
+    nonsense = batch_around(b"no records at all", record_count=2)
+    path = written(tmp_path / "orders-0", SEGMENT, nonsense + two_batches())
+
+    first, second, third = dumped(capsys, path, "--records")
+
+    assert (first["records"], "contents" in first) == (2, False)
+    assert "announces" in str(first["unreadable"])
+    assert "contents" in second
+    assert "unreadable" not in second
+    assert third["position"] == len(nonsense) + int(str(second["size_bytes"]))
 
 
 def test_room_at_the_end_of_a_segment_is_not_damage(tmp_path: Path, capsys: Captured) -> None:

@@ -187,6 +187,22 @@ def test_batch_above_the_size_limit_is_too_large_even_if_corrupt() -> None:
     assert judged(altered(batch, 61, b"\xff", is_crc_renewed=False), message_bytes_max=len(batch) - 1) == ErrorCode.MESSAGE_TOO_LARGE
 
 
+@pytest.mark.parametrize("codec", list(Codec))
+@pytest.mark.parametrize("record_count", [2**31 - 1, 40_000_000])
+def test_few_bytes_cannot_take_many_offsets(codec: Codec, record_count: int) -> None:
+    """Bodies stay closed, but what no codec can have made of so many records is refused; Kafka counts and refuses them too."""
+    batch = altered(encode_batch(RECORDS, compression=codec), 23, (record_count - 1).to_bytes(4, "big"))
+
+    assert judged(altered(batch, 57, record_count.to_bytes(4, "big"))) == ErrorCode.INVALID_RECORD
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+def test_smallest_records_in_their_best_compression_are_accepted(codec: Codec) -> None:
+    batch = encode_batch([Record(index, 0, None, None) for index in range(200_000)], compression=codec)
+
+    assert judged(batch, message_bytes_max=1 << 30) == ErrorCode.NONE
+
+
 @pytest.mark.parametrize(("last_offset_delta", "record_count"), [(2, 2), (2, 4), (-1, 0), (-2, -1), (2**31 - 1, -(2**31)), (0, 0)])
 def test_count_and_offsets_must_agree(last_offset_delta: int, record_count: int) -> None:
     batch = altered(encode_batch(RECORDS), 23, last_offset_delta.to_bytes(4, "big", signed=True))

@@ -9,7 +9,7 @@ from odradek.base.clock import ManualClock
 from odradek.base.identifiers import TopicPartition
 from odradek.config.log_configuration import LogConfiguration
 from odradek.records.batch import decode_records, iterate_batches
-from odradek.records.builder import encode_batch
+from odradek.records.builder import assemble_batch, encode_batch
 from odradek.records.compression import Codec
 from odradek.records.record import Record
 from odradek.storage.filesystem import FileSystem
@@ -25,6 +25,23 @@ def batch(*values: bytes | str, timestamp: int = START_MS, codec: Codec = Codec.
     """A batch with one record for each of `values`; `producer` is `producer_id`, `producer_epoch`, `base_sequence`, `is_transactional`."""
     records = [Record(0, timestamp, None, value.encode() if isinstance(value, str) else value, []) for value in values]
     return encode_batch(records, compression=codec, **producer)  # type: ignore[arg-type]
+
+
+def batch_around(body: bytes, *, record_count: int, codec: int = 0, max_timestamp: int = START_MS) -> bytes:
+    """A batch with a right checksum around any body at all, as a hostile or broken producer sends it."""
+    return assemble_batch(
+        body,
+        base_offset=0,
+        leader_epoch=0,
+        attributes=codec,
+        last_offset_delta=record_count - 1,
+        base_timestamp=START_MS,
+        max_timestamp=max_timestamp,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=-1,
+        record_count=record_count,
+    )
 
 
 def idempotent(sequence: int, count: int = 1, *, producer_id: int = 7, epoch: int = 0, is_transactional: bool = False) -> bytes:

@@ -62,11 +62,17 @@ def _batch_and_records(batch: bytes, position: int, kind: LogKind, *, has_record
     try:
         (found,) = iterate_batches(batch)
         check_crc(batch, 0, found.header)
-        records = decode_records(batch) if has_records else []
     except (CorruptRecords, ValueError) as error:
         raise CorruptRecords(f"the batch at position {position} is corrupt: {error}") from error
+    fields = _batch_fields(found.header, position)
+    if not has_records:
+        return fields, []
     is_control = found.header.magic >= 2 and found.header.is_control()
-    return _batch_fields(found.header, position), [record_fields(record, kind, is_control=is_control) for record in records]
+    try:
+        return fields, [record_fields(record, kind, is_control=is_control) for record in decode_records(batch)]
+    except (CorruptRecords, ValueError) as error:
+        # Its checksum is right: this is what its producer sent, and the batches behind it are none the worse.
+        return fields | {"unreadable": str(error)}, []
 
 
 def _batch_fields(header: BatchHeader, position: int) -> Fields:

@@ -38,6 +38,10 @@ CONTROL_FLAG: Final[i64] = 0x20
 DELETE_HORIZON_FLAG: Final[i64] = 0x40
 CODEC_ZSTD: Final[i64] = 4
 ZSTD_PRODUCE_VERSION_MIN: Final[i64] = 7
+# A record without key, value and headers: seven fields of a byte each.
+RECORD_SIZE_MIN: Final[i64] = 7
+# What no codec exceeds: a block of zstd is 4 bytes at least and becomes 128 KiB at most; the others stay far below.
+COMPRESSION_RATIO_MAX: Final[i64] = 1 << 15
 SEQUENCE_MAX: Final[i64] = 0x7FFF_FFFF
 UINT32_MASK: Final[i64] = 0xFFFF_FFFF
 
@@ -244,6 +248,10 @@ def check_batch(frame: bytes, start: i64, end: i64, produce_version: i64, messag
     record_count = i64(read_i32_be(frame, start + 57))
     last_offset_delta = i64(read_i32_be(frame, start + 23))
     if record_count <= 0 or last_offset_delta + 1 != record_count or attributes & CONTROL_FLAG != 0:
+        return INVALID_RECORD
+    # A body is not looked into, but a handful of bytes must not take two thousand million offsets.
+    body_size_max = size - HEADER_SIZE if codec == 0 else (size - HEADER_SIZE) * COMPRESSION_RATIO_MAX
+    if record_count * RECORD_SIZE_MIN > body_size_max:
         return INVALID_RECORD
     base_sequence = i64(read_i32_be(frame, start + 53))
     if read_i64_be(frame, start + 43) >= 0 and base_sequence < 0:

@@ -19,6 +19,7 @@ from odradek.base.errors import CorruptRecords, Misuse
 from odradek.base.identifiers import NO_TIMESTAMP
 from odradek.config.log_configuration import LogConfiguration
 from odradek.records.batch import decode_records
+from odradek.records.record import Record
 from odradek.storage import offset_index, time_index
 from odradek.storage.batch_scan import BatchInFile, scan_headers
 from odradek.storage.batch_walk import boundary_at_most, position_of_offset
@@ -31,6 +32,9 @@ from odradek.storage.open_files import FileHandle, OpenFiles
 from odradek.storage.time_index import TimeIndex
 from odradek.storage.transaction_index import TransactionIndex
 
+# What finding a time decodes of one batch at most, since the loop waits for it: a fraction of a second's worth.
+RECORDS_LOOKED_AT_MAX = 200_000
+BYTES_LOOKED_AT_MAX = 64 << 20
 # As many readers as have each their own place in one segment and still need no search.
 REMEMBERED_POSITIONS_MAX = 32
 
@@ -214,9 +218,9 @@ class Segment:
         """The first record from `first_offset` on that is not earlier than `timestamp`."""
         position = self._indexed_position(max(self.time_index.offset_for(timestamp), first_offset))
         for batch in self._batches_from(position):
-            if batch.header.max_timestamp < timestamp:
+            if batch.header.max_timestamp < timestamp or batch.header.last_offset() < first_offset:
                 continue
-            for record in decode_records(self.log.file().pread(int(batch.header.size), batch.position)):
+            for record in self._timed_records(batch, first_offset):
                 if record.timestamp >= timestamp and record.offset >= first_offset:
                     return TimestampAt(record.timestamp, record.offset, int(batch.header.partition_leader_epoch))
         return None
@@ -227,7 +231,7 @@ class Segment:
         for batch in self._batches_from(self._indexed_position(greatest.offset)):
             if batch.header.max_timestamp != greatest.timestamp:
                 continue
-            for record in decode_records(self.log.file().pread(int(batch.header.size), batch.position)):
+            for record in self._timed_records(batch, 0):
                 if record.timestamp == greatest.timestamp:
                     return TimestampAt(record.timestamp, record.offset, int(batch.header.partition_leader_epoch))
         return None
@@ -346,6 +350,20 @@ class Segment:
         """Where to begin looking for `offset`. An index that points out of the file is of no use, and of no harm."""
         position = self.offset_index.position_for(offset)
         return position if 0 <= position < self.size else 0
+
+    def _timed_records(self, batch: BatchInFile, first_offset: int) -> Sequence[Record]:
+        """The records of a batch, to look at their times.
+
+        Bodies are not looked into when they come, so one can be unreadable, or so large that looking would stop everybody else. Such a
+        batch counts as one record with its greatest time, at its beginning or at `first_offset`: who begins to read there misses nothing.
+        """
+        header = batch.header
+        if header.record_count <= RECORDS_LOOKED_AT_MAX:
+            try:
+                return decode_records(self.log.file().pread(int(header.size), batch.position), size_max=BYTES_LOOKED_AT_MAX)
+            except CorruptRecords:
+                pass
+        return [Record(max(int(header.base_offset), first_offset), int(header.max_timestamp), None, None, ())]
 
     def _end_of_batch_at(self, position: int) -> int:
         batch = next(self._batches_from(position), None)
