@@ -1,7 +1,6 @@
-"""Looking at the batches in a segment's file one by one, by their headers alone or with every checksum.
+"""Looking at the batches in a segment's file one by one, by their headers alone (`FileLogInputStream.java`).
 
-The second serves recovery, which reads whole segments and stops at the first batch that is not what its producer made
-(`FileLogInputStream.java`). Readers who only want a position use `batch_walk`.
+Readers who only want a position use `batch_walk`, recovery, which checks every checksum, `segment_scan`.
 """
 
 from __future__ import annotations
@@ -10,11 +9,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from odradek.base.errors import CorruptRecords
-from odradek.records.header import HEADER_SIZE, BatchHeader, batch_size_at, is_crc_right, parse_header
+from odradek.records.header import HEADER_SIZE, BatchHeader, parse_header
 from odradek.storage.batch_walk import HEADER_BLOCK_BYTES
 from odradek.storage.filesystem import File
-
-RECOVERY_BLOCK_BYTES = 1 << 20
 
 
 class BatchInFile(NamedTuple):
@@ -49,31 +46,3 @@ def scan_headers(file: File, position: int, end: int) -> Iterator[BatchInFile]:
             return
         yield found
         position = found.end
-
-
-def scan_whole(file: File, end: int) -> Iterator[tuple[BatchInFile, bytes, int]]:
-    """Every batch from the file's beginning whose checksum is right, with the block it lies in and its index there.
-
-    Ends without a word where the first bad or torn batch begins; the caller knows from the last `BatchInFile.end`.
-    """
-    position = 0
-    block, index = b"", 0
-    while position < end:
-        size = batch_size_at(block, index, len(block))
-        if size == 0:
-            wanted = max(RECOVERY_BLOCK_BYTES, _size_wanted(block, index))
-            block, index = file.pread(min(wanted, end - position), position), 0
-            size = batch_size_at(block, index, len(block))
-        if size < HEADER_SIZE or block[index + 16] != 2 or not is_crc_right(block, index, size):
-            return
-        found = BatchInFile(position, parse_header(block, index))
-        yield found, block, index
-        position += size
-        index += size
-
-
-def _size_wanted(block: bytes, index: int) -> int:
-    """The whole size that the batch at `index` says it has, 0 when too little of it is there to know."""
-    if len(block) - index < 12:
-        return 0
-    return int.from_bytes(block[index + 8 : index + 12], "big") + 12

@@ -23,7 +23,7 @@ SEARCH_BLOCK_ENTRIES = 256
 class IndexEntries:
     """Entries of `entry_size` bytes behind `handle`. A torn last entry counts as not there."""
 
-    __slots__ = ("_block", "_block_first", "_handle", "_pending", "_written_count", "entry_size")
+    __slots__ = ("_block", "_block_first", "_handle", "_is_rebuilt", "_pending", "_written_count", "entry_size")
 
     def __init__(self, handle: FileHandle, entry_size: int, *, is_new: bool) -> None:
         self._handle = handle
@@ -33,6 +33,8 @@ class IndexEntries:
         self._block_first = 0
         # -1: nobody has looked at the file yet.
         self._written_count = 0 if is_new else -1
+        # Whether the file still holds what was there before `rebuild`.
+        self._is_rebuilt = False
         self.entry_size = entry_size
 
     @property
@@ -104,8 +106,17 @@ class IndexEntries:
             self._written_count = count
             self._handle.file().truncate(count * self.entry_size)
 
+    def rebuild(self) -> None:
+        """Begin anew, without entries. The file keeps what it has until the next `write_pending`."""
+        self._pending = bytearray()
+        self._block = b""
+        self._written_count = 0
+        self._is_rebuilt = True
+
     def write_pending(self) -> None:
         """Bring what waits to the file; makes the file if there is none."""
+        if self._is_rebuilt:
+            self._keep_what_agrees()
         written = self._written()
         file = self._handle.file(create=True)
         if file.size() != written * self.entry_size:
@@ -115,6 +126,17 @@ class IndexEntries:
             file.append(self._pending)
             self._written_count = written + len(self._pending) // self.entry_size
             self._pending = bytearray()
+
+    def _keep_what_agrees(self) -> None:
+        """After a rebuild: count what the file holds as written, as far as it is the same. As a rule it is, and nothing need be written."""
+        file = self._handle.file(create=True)
+        found = file.pread(min(file.size(), len(self._pending)), 0)
+        agreed = len(found) // self.entry_size
+        if not self._pending.startswith(found):
+            agreed = 0
+        self._written_count = agreed
+        self._pending = self._pending[agreed * self.entry_size :]
+        self._is_rebuilt = False
 
     def _written(self) -> int:
         if self._written_count < 0:

@@ -326,8 +326,8 @@ class Log:
         self.tail.log_start_offset = offset
         self.recovery_point = max(self.recovery_point, offset)
         self.producers.log_start_moved(offset)
+        # Not written yet: the file may say more than the log holds, but must not say less if a crash takes the new log start away.
         self.leader_epochs.truncate_from_start(offset)
-        self._writer.write_epochs()
         return True
 
     def remove_segments(self, segments: list[Segment]) -> None:
@@ -393,6 +393,19 @@ class Log:
             self.directory if has_new_names or epochs is not None else None,
             names_version=writer.names_version,
             epochs_version=self.leader_epochs.version,
+            truncations_count=self._truncations_count,
+        )
+
+    def begin_flush_of_batches(self) -> FlushWork:
+        """As `begin_flush`, where there is no room for what lies beside the batches: these are durable then, the recovery point stays."""
+        writer = self._writer
+        has_new_names = writer.names_version > writer.durable_names_version
+        return FlushWork(
+            self.recovery_point,
+            self.place.filesystem,
+            tuple(segment.log.file() for segment in self.segments.between(self.recovery_point, self.log_end_offset)),
+            (),
+            self.directory if has_new_names else None,
             truncations_count=self._truncations_count,
         )
 

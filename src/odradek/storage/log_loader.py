@@ -16,6 +16,7 @@ from odradek.storage.errors import CorruptIndex
 from odradek.storage.file_names import (
     CLEANED_SUFFIX,
     DELETED_SUFFIX,
+    LEADER_EPOCH_CHECKPOINT,
     LOG_SUFFIX,
     OFFSET_INDEX_SUFFIX,
     PRODUCER_SNAPSHOT_SUFFIX,
@@ -27,7 +28,7 @@ from odradek.storage.file_names import (
 )
 from odradek.storage.leader_epochs import LeaderEpochs
 from odradek.storage.log_place import LogPlace
-from odradek.storage.log_recovery import rebuild_producers, recover_segment
+from odradek.storage.log_recovery import ScanListener, bring_producers, nobody_listens, rebuild_producers, recover_segment
 from odradek.storage.partition_metadata import read_partition_metadata, write_partition_metadata
 from odradek.storage.producer_states import ProducerStates
 from odradek.storage.segment import Segment
@@ -59,6 +60,7 @@ def load_log(
     recovery_point: int = 0,
     log_start_offset: int = 0,
     was_clean: bool = False,
+    on_scanned: ScanListener = nobody_listens,
 ) -> LoadedLog:
     """The log in `place`, made if there is none. The offsets are those of the checkpoints, 0 where these know nothing.
 
@@ -66,15 +68,17 @@ def load_log(
         OSError: the disk failed.
     """
     filesystem = place.filesystem
-    if not filesystem.is_directory(place.directory):
+    try:
+        names = _settle_leftovers(place, filesystem.list_names(place.directory))
+        topic_id = _agreed_topic_id(place, topic_id)
+    except FileNotFoundError:
+        if filesystem.is_directory(place.directory):
+            raise
+        names = []
         filesystem.make_directories(place.directory)
         if topic_id is not None:
             write_partition_metadata(filesystem, place.directory, topic_id)
-        names: list[str] = []
-    else:
-        names = _settle_leftovers(place, filesystem.list_names(place.directory))
-        topic_id = _agreed_topic_id(place, topic_id)
-    loading = _Loading(place, configuration, names)
+    loading = _Loading(place, configuration, names, on_scanned)
     if was_clean:
         loading.repair_broken_segments()
     else:
@@ -85,13 +89,26 @@ def load_log(
 class _Loading:
     """One log on its way from names to a `LoadedLog`."""
 
-    __slots__ = ("_configuration", "_epochs", "_incomplete", "_place", "_producers", "_replayed_to", "_segments")
+    __slots__ = (
+        "_configuration",
+        "_empty",
+        "_epochs",
+        "_incomplete",
+        "_on_scanned",
+        "_place",
+        "_producers",
+        "_replayed_to",
+        "_segments",
+    )
 
-    def __init__(self, place: LogPlace, configuration: LogConfiguration, names: list[str]) -> None:
+    def __init__(self, place: LogPlace, configuration: LogConfiguration, names: list[str], on_scanned: ScanListener) -> None:
         self._place = place
         self._configuration = configuration
+        self._on_scanned = on_scanned
         self._segments = Segments()
+        # Segments that lack an index, and segments that have nothing in any of their files.
         self._incomplete: set[int] = set()
+        self._empty: set[int] = set()
         # Up to where a scan has brought the producers, -1 when none has.
         self._replayed_to = -1
         known = set(names)
@@ -99,14 +116,24 @@ class _Loading:
             if name.endswith(LOG_SUFFIX) and (base_offset := offset_of(name)) is not None:
                 self._add_segment(base_offset, known)
         snapshots = [offset for name in names if name.endswith(PRODUCER_SNAPSHOT_SUFFIX) and (offset := offset_of(name)) is not None]
-        self._epochs = LeaderEpochs(place.filesystem, place.directory, is_new=not names)
+        self._epochs = LeaderEpochs(place.filesystem, place.directory, is_new=LEADER_EPOCH_CHECKPOINT not in known)
         self._producers = ProducerStates(place.filesystem, place.directory, snapshots, place.producer_id_expiration_ms)
 
     def _add_segment(self, base_offset: int, known: set[str]) -> None:
-        size = self._place.filesystem.size(f"{self._place.directory}/{offset_name(base_offset)}{LOG_SUFFIX}")
-        self._segments.add(self._place.existing_segment(base_offset, size, self._configuration))
-        if offset_name(base_offset) + OFFSET_INDEX_SUFFIX not in known or offset_name(base_offset) + TIME_INDEX_SUFFIX not in known:
+        name = offset_name(base_offset)
+        size = self._size_of(name + LOG_SUFFIX)
+        has_transaction_index = name + TRANSACTION_INDEX_SUFFIX in known
+        self._segments.add(
+            self._place.existing_segment(base_offset, size, self._configuration, has_transaction_index=has_transaction_index)
+        )
+        indexes = [suffix for suffix in _INDEX_SUFFIXES if name + suffix in known]
+        if not size and not any(self._size_of(name + suffix) for suffix in indexes):
+            self._empty.add(base_offset)
+        elif OFFSET_INDEX_SUFFIX not in indexes or TIME_INDEX_SUFFIX not in indexes:
             self._incomplete.add(base_offset)
+
+    def _size_of(self, name: str) -> int:
+        return self._place.filesystem.size(f"{self._place.directory}/{name}")
 
     def repair_broken_segments(self) -> None:
         """Scan only the segments whose indexes are missing, and the last one if its end cannot be read."""
@@ -124,7 +151,7 @@ class _Loading:
                 self._recover_from(segment)
         unflushed = self._segments.between(recovery_point, 1 << 62) if len(self._segments) else []
         for index, segment in enumerate(unflushed):
-            if self._recover_from(segment):
+            if segment.base_offset not in self._empty and self._recover_from(segment):
                 self._remove(unflushed[index + 1 :])
                 return
 
@@ -143,6 +170,7 @@ class _Loading:
         self._epochs.truncate_from_end(log_end_offset)
         self._epochs.truncate_from_start(log_start_offset)
         log_start_offset = max(log_start_offset, segments.first.base_offset)
+        self._producers.remove_snapshots_beyond(log_end_offset)
         self._producers.remove_stray_snapshots(segments.base_offsets)
         now_ms = self._place.clock.now_ms()
         if self._replayed_to == log_end_offset:
@@ -168,20 +196,22 @@ class _Loading:
 
     def _recover_from(self, segment: Segment) -> int:
         """Scan one segment with the producers as they were at its beginning; how many bytes were cut off."""
-        if self._replayed_to != segment.base_offset:
+        if self._replayed_to == segment.base_offset:
+            # The next start may have to begin here.
+            self._producers.renew_snapshot()
+        else:
             before = Segments()
             for earlier in self._segments:
                 if earlier.base_offset < segment.base_offset:
                     before.add(earlier)
-            rebuild_producers(
+            bring_producers(
                 self._producers,
                 before,
                 log_start_offset=self._segments.first.base_offset,
                 log_end_offset=segment.base_offset,
                 now_ms=self._place.clock.now_ms(),
             )
-        truncated = recover_segment(segment, self._configuration, self._producers, self._epochs)
-        self._producers.take_snapshot(sync=False)
+        truncated = recover_segment(segment, self._configuration, self._producers, self._epochs, self._on_scanned)
         self._replayed_to = self._producers.end_offset
         return truncated
 

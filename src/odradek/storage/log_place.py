@@ -60,8 +60,11 @@ class LogPlace:
         segment.log.file(create=True)
         return segment
 
-    def existing_segment(self, base_offset: int, size: int, configuration: LogConfiguration) -> Segment:
-        return self._segment(base_offset, size, configuration, created_ms=self.clock.now_ms(), is_new=False)
+    def existing_segment(self, base_offset: int, size: int, configuration: LogConfiguration, *, has_transaction_index: bool) -> Segment:
+        segment = self._segment(base_offset, size, configuration, created_ms=self.clock.now_ms(), is_new=False)
+        if not has_transaction_index:
+            segment.transaction_index.begin_empty()
+        return segment
 
     def _segment(self, base_offset: int, size: int, configuration: LogConfiguration, *, created_ms: int, is_new: bool) -> Segment:
         jitter_ms = 0

@@ -7,46 +7,97 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from odradek.base.errors import CorruptRecords
 from odradek.config.log_configuration import LogConfiguration
 from odradek.records.batch import decode_records
 from odradek.records.control import ControlType, EndMarker, control_type_of, end_marker_of
-from odradek.records.header import BatchHeader
-from odradek.storage.batch_scan import scan_whole
+from odradek.records.header import HEADER_SIZE, BatchHeader, parse_header
+from odradek.storage.filesystem import File
 from odradek.storage.leader_epochs import LeaderEpochs
-from odradek.storage.log_tail import INT32_MAX
 from odradek.storage.producer_states import CompletedTransaction, ProducerStates
 from odradek.storage.segment import Segment
+from odradek.storage.segment_scan import SegmentScan, size_announced
 from odradek.storage.segments import Segments
 from odradek.storage.transaction_index import AbortedTransaction
 
+# Read at a time. Large enough that batches of a megabyte are not read twice, small enough that the checksum finds it in a near cache.
+RECOVERY_BLOCK_BYTES = 2 << 20
 
-def recover_segment(segment: Segment, configuration: LogConfiguration, producers: ProducerStates, leader_epochs: LeaderEpochs) -> int:
+# Hears how many bytes more have been scanned. What it raises ends the recovery where it is; the segment's files are as they were.
+ScanListener = Callable[[int], None]
+
+
+def nobody_listens(scanned_bytes: int) -> None:
+    return
+
+
+def recover_segment(
+    segment: Segment,
+    configuration: LogConfiguration,
+    producers: ProducerStates,
+    leader_epochs: LeaderEpochs,
+    on_scanned: ScanListener = nobody_listens,
+) -> int:
     """Scan a segment, write its indexes anew, replay its producers and epochs, and cut off what is bad; how many bytes went.
 
     `producers` has to stand at the segment's beginning, and stands at its end afterwards.
     """
-    size = segment.log.file().size()
     end = segment.forget_end(0)
     segment.apply_configuration(configuration)
-    next_offset = segment.base_offset
-    for found, block, index in scan_whole(segment.log.file(), size):
-        header = found.header
-        if header.base_offset < next_offset or header.last_offset() - segment.base_offset > INT32_MAX:
-            break
-        end.note_batch(header.last_offset(), header.max_timestamp, header.size)
-        if header.partition_leader_epoch > leader_epochs.latest_epoch:
-            leader_epochs.assign(int(header.partition_leader_epoch), int(header.base_offset))
-        completed = replay_batch(producers, header, block, index)
-        if completed is not None:
-            complete_transaction(segment, producers, completed)
-        next_offset = int(header.next_offset())
-    leader_epochs.write_changes()
+    owner = _SegmentProducers(segment, producers)
+    scan = SegmentScan(owner, segment.base_offset, end, producers.entries, leader_epochs.latest_epoch)
+    _scan_file(segment.log.file(), scan, on_scanned)
+    for epoch, start_offset in scan.epoch_starts:
+        leader_epochs.assign(epoch, start_offset)
+    if scan.epoch_starts:
+        leader_epochs.write_changes()
+    owner.complete_all()
     end.written_size = end.size
-    producers.end_offset = next_offset
+    producers.end_offset = int(scan.next_offset)
     truncated = segment.cut_at(segment.size)
     segment.leave()
     return truncated
+
+
+def _scan_file(file: File, scan: SegmentScan, on_scanned: ScanListener) -> None:
+    """Feed the file to the scan, block by block; each block begins with a batch."""
+    position, size = 0, file.size()
+    wanted = RECOVERY_BLOCK_BYTES
+    while position < size and not scan.is_over:
+        block = file.pread(min(wanted, size - position), position)
+        taken = int(scan.take(block))
+        on_scanned(taken)
+        position += taken
+        announced = int(size_announced(block[taken : taken + HEADER_SIZE]))
+        if announced > size - position or (not taken and announced <= len(block)):
+            # Torn: the rest of this batch never reached the disk.
+            return
+        wanted = max(RECOVERY_BLOCK_BYTES, announced)
+
+
+class _SegmentProducers:
+    """What a scan of one segment finds of transactions. Aborted ones go to the segment's index when the scan is over."""
+
+    __slots__ = ("_aborted", "_producers", "_segment")
+
+    def __init__(self, segment: Segment, producers: ProducerStates) -> None:
+        self._segment = segment
+        self._producers = producers
+        self._aborted: list[AbortedTransaction] = []
+
+    def begin_transaction(self, producer_id: int, first_offset: int) -> None:
+        self._producers.begin_transaction(producer_id, first_offset)
+
+    def note_marker(self, block: bytes, start: int) -> None:
+        completed = replay_batch(self._producers, parse_header(block, start), block, start)
+        if completed is not None:
+            self._aborted += _decided(self._producers, completed)
+
+    def complete_all(self) -> None:
+        for aborted in self._aborted:
+            self._segment.transaction_index.append(aborted)
 
 
 def replay_batch(producers: ProducerStates, header: BatchHeader, data: bytes, start: int) -> CompletedTransaction | None:
@@ -80,17 +131,24 @@ def complete_transaction(segment: Segment, producers: ProducerStates, completed:
     Raises:
         OSError: it is in the index, but not in its file.
     """
+    for aborted in _decided(producers, completed):
+        segment.transaction_index.append(aborted)
+
+
+def _decided(producers: ProducerStates, completed: CompletedTransaction) -> list[AbortedTransaction]:
+    """Let the last stable offset move on; what has to stand in the segment's index then: nothing of a transaction that was committed."""
     last_stable_offset = producers.last_stable_offset_of(completed)
     producers.complete(completed)
-    if completed.is_aborted:
-        segment.transaction_index.append(
-            AbortedTransaction(
-                producer_id=completed.producer_id,
-                first_offset=completed.first_offset,
-                last_offset=completed.last_offset,
-                last_stable_offset=last_stable_offset,
-            )
+    if not completed.is_aborted:
+        return []
+    return [
+        AbortedTransaction(
+            producer_id=completed.producer_id,
+            first_offset=completed.first_offset,
+            last_offset=completed.last_offset,
+            last_stable_offset=last_stable_offset,
         )
+    ]
 
 
 def rebuild_producers(
@@ -100,19 +158,24 @@ def rebuild_producers(
     if was_clean and not producers.snapshot_offsets:
         # A clean stop that left no snapshot had no producer to remember; reading the whole log would only confirm it.
         producers.end_offset = log_end_offset
-        producers.take_snapshot(sync=False)
         return
-    producers.reload(log_start_offset, log_end_offset, now_ms)
+    producers.remove_snapshots_beyond(log_end_offset)
+    bring_producers(producers, segments, log_start_offset=log_start_offset, log_end_offset=log_end_offset, now_ms=now_ms)
+
+
+def bring_producers(producers: ProducerStates, segments: Segments, *, log_start_offset: int, log_end_offset: int, now_ms: int) -> None:
+    """As `rebuild_producers` when the log goes on behind `log_end_offset`."""
+    producers.return_to(log_start_offset, log_end_offset, now_ms)
     if producers.end_offset >= log_end_offset:
         return
     last_bases = segments.base_offsets[-2:]
     for segment in segments.between(producers.end_offset, log_end_offset):
         if segment.base_offset in last_bases and segment.base_offset > producers.end_offset:
             producers.end_offset = segment.base_offset
-            producers.take_snapshot(sync=False)
+            producers.renew_snapshot()
         _replay_segment(producers, segment, max(producers.end_offset, log_start_offset), log_end_offset)
     producers.end_offset = log_end_offset
-    producers.take_snapshot(sync=False)
+    producers.renew_snapshot()
 
 
 def _replay_segment(producers: ProducerStates, segment: Segment, first_offset: int, upper_bound: int) -> None:

@@ -10,7 +10,7 @@ A snapshot's number is the offset up to which it holds: every batch below has be
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -168,16 +168,29 @@ class ProducerStates:
         self._last_snapshot_offset = self.end_offset
         return path
 
-    def reload(self, log_start_offset: int, log_end_offset: int, now_ms: int) -> None:
-        """Go back to the newest good snapshot between log start and log end; `end_offset` says up to where it holds.
+    def renew_snapshot(self) -> None:
+        """As `take_snapshot`, when the log is read again: a file that holds the same already is left alone."""
+        if self.has_snapshot_at(self.end_offset):
+            with suppress(FileNotFoundError):
+                if self._filesystem.read_bytes(self._path(self.end_offset)) == encode_snapshot(self.entries.values()):
+                    self._last_snapshot_offset = max(self._last_snapshot_offset, self.end_offset)
+                    return
+        self.take_snapshot(sync=False)
 
-        Snapshots outside of the log are removed. Bad ones too, and then an older one serves.
+    def remove_snapshots_beyond(self, log_end_offset: int) -> None:
+        """Remove the snapshots of records that the log does not have."""
+        for offset in [offset for offset in self._snapshots if offset > log_end_offset]:
+            self._remove(offset)
+
+    def return_to(self, log_start_offset: int, upper_bound: int, now_ms: int) -> None:
+        """Go back to the newest good snapshot between log start and `upper_bound`; `end_offset` says up to where it holds.
+
+        Bad snapshots are removed, and then an older one serves; those below the log start too. What lies behind the bound stays.
         """
-        for offset in [offset for offset in self._snapshots if offset > log_end_offset or offset <= log_start_offset]:
+        for offset in [offset for offset in self._snapshots if offset <= log_start_offset]:
             self._remove(offset)
         self._clear()
-        while self._snapshots:
-            newest = self._snapshots[-1]
+        while newest := self._newest_snapshot(upper_bound):
             try:
                 loaded = decode_snapshot(self._filesystem.read_bytes(self._path(newest)))
             except CorruptSnapshot:
@@ -190,6 +203,11 @@ class ProducerStates:
             self.end_offset = self._last_snapshot_offset = newest
             return
         self.end_offset = self._last_snapshot_offset = log_start_offset
+
+    def _newest_snapshot(self, upper_bound: int) -> int:
+        """The offset of the newest snapshot that is not above `upper_bound`, 0 if there is none: nobody takes one of nothing."""
+        index = bisect_right(self._snapshots, upper_bound)
+        return self._snapshots[index - 1] if index else 0
 
     def start_empty_at(self, offset: int) -> None:
         """The log has been emptied and begins anew at `offset`."""

@@ -274,9 +274,9 @@ class Segment:
 
     def forget_end(self, size: int) -> SegmentEnd:
         """Empty the indexes and begin a new account of the segment, for `log_recovery` to fill."""
-        self.offset_index.entries.keep(0)
-        self.time_index.truncate_to(self.base_offset)
-        self.transaction_index.truncate_to(self.base_offset)
+        self.offset_index.entries.rebuild()
+        self.time_index.rebuild()
+        self.transaction_index.rebuild()
         self._remembered.clear()
         self._is_end_loaded = True
         old = self.end

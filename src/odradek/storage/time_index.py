@@ -68,6 +68,11 @@ class TimeIndex:
         self.entries.keep(self.entries.last_slot_at_most(offset - self._base_offset - 1, _OFFSET, _OFFSET_IN_ENTRY) + 1)
         self._last = None
 
+    def rebuild(self) -> None:
+        """Begin anew, without entries."""
+        self.entries.rebuild()
+        self._last = None
+
     def check(self) -> None:
         """Look at the first and the last entry, as Kafka does.
 

@@ -107,6 +107,24 @@ class TransactionIndex:
             self._waiting_count = max(0, len(kept) - written_count)
             self._aborted = kept
 
+    def begin_empty(self) -> None:
+        """There is no file, so nothing need be looked for."""
+        self._aborted = []
+
+    def rebuild(self) -> None:
+        """Begin anew, without entries."""
+        self._waiting_count = 0
+        if self._aborted:
+            self._aborted = None
+        if self._aborted is None:
+            self._aborted = []
+            try:
+                file = self.handle.file()
+            except FileNotFoundError:
+                return
+            if file.size():
+                file.truncate(0)
+
     def _read(self) -> list[AbortedTransaction]:
         try:
             file = self.handle.file()
