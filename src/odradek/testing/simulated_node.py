@@ -108,6 +108,11 @@ class SimulatedNode:
         """Whether there is a process, be it on its way up or down."""
         return self._task is not None and not self._task.done()
 
+    @property
+    def is_dying(self) -> bool:
+        """Whether its life is over and nobody has completed that with `crash` yet."""
+        return self._life is not None and self._life.is_dying and not self._life.is_over
+
     async def start(self) -> None:
         """Start the node's process and wait until it serves; the first time the disk is formatted.
 
@@ -149,7 +154,7 @@ class SimulatedNode:
         self._is_stopping = True
         self._stop.set()
         await asyncio.wait([self._task], timeout=STOP_S_MAX)
-        if not self._task.done() or self.failure is not None:
+        if not self._task.done() or self.failure is not None or self.is_dying:
             raise NodeFailed(f"{self.name} did not stop in good order: {self.failure!r}")
         self._surroundings.trace.note(self.name, "has stopped")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import socket
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
@@ -65,12 +66,14 @@ class Wire:
 class BytePipe:
     """One direction of a connection. `under_way` bytes are sent and have not arrived; `arrived` wait for the reader."""
 
-    __slots__ = ("_capacity", "_free_from_ms", "_wire", "arrived", "is_broken", "is_ended", "under_way")
+    __slots__ = ("_capacity", "_free_from_ms", "_pieces", "_wire", "arrived", "is_broken", "is_ended", "under_way")
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._capacity = wire.dice.choice(PIPE_CAPACITIES)
         self._free_from_ms = 0.0
+        # What is under way, in order; None is the end. The loop does not keep the order of what is due at one moment.
+        self._pieces: deque[bytes | None] = deque()
         self.arrived = bytearray()
         self.under_way = 0
         self.is_ended = False
@@ -83,34 +86,49 @@ class BytePipe:
 
     def put(self, data: bytes) -> None:
         self.under_way += len(data)
-        self._deliver(self._arrive, data)
+        self._send(data)
 
     def end(self) -> None:
         """The sender has closed: the reader learns it behind the last byte."""
-        self._deliver(self._arrive_end)
+        self._send(None)
 
     def break_off(self) -> None:
         """What is under way never arrives."""
         self.is_broken = True
 
-    def _deliver(self, arrive: Callable[..., None], *arguments: object) -> None:
+    def _send(self, piece: bytes | None) -> None:
+        self._pieces.append(piece)
         now_ms = self._wire.loop.time() * 1000
         self._free_from_ms = max(self._free_from_ms, now_ms + delay_ms(self._wire.dice))
-        self._wire.later(self._free_from_ms - now_ms, arrive, *arguments)
+        self._wire.later(self._free_from_ms - now_ms, self._arrive)
 
-    def _arrive(self, data: bytes) -> None:
-        self.under_way -= len(data)
-        if not self.is_broken:
-            self.arrived += data
-
-    def _arrive_end(self) -> None:
-        self.is_ended = True
+    def _arrive(self) -> None:
+        piece = self._pieces.popleft()
+        if self.is_broken:
+            return
+        if piece is None:
+            self.is_ended = True
+        else:
+            self.under_way -= len(piece)
+            self.arrived += piece
 
 
 class SimulatedSocket:
     """One end of a connection."""
 
-    __slots__ = ("_incoming", "_local", "_number", "_outgoing", "_wire", "is_closed", "is_reset", "on_closed", "peer", "peer_address")
+    __slots__ = (
+        "_has_said_end",
+        "_incoming",
+        "_local",
+        "_number",
+        "_outgoing",
+        "_wire",
+        "is_closed",
+        "is_reset",
+        "on_closed",
+        "peer",
+        "peer_address",
+    )
 
     def __init__(self, wire: Wire, incoming: BytePipe, outgoing: BytePipe, local: tuple[str, int], peer_address: tuple[str, int]) -> None:
         self._wire = wire
@@ -120,6 +138,7 @@ class SimulatedSocket:
         self._number = wire.number()
         self.peer_address = peer_address
         self.peer: SimulatedSocket | None = None
+        self._has_said_end = False
         self.is_closed = False
         self.is_reset = False
         self.on_closed: Callable[[SimulatedSocket], None] | None = None
@@ -183,10 +202,16 @@ class SimulatedSocket:
         self._outgoing.put(bytes(data[:size]))
         return size
 
+    def shutdown(self, how: int, /) -> None:
+        """Nothing is sent any more; what the peer sends goes on arriving."""
+        self._check()
+        assert how == socket.SHUT_WR, "nobody stops only reading"
+        self._say_end()
+
     def close(self) -> None:
         if self.is_closed:
             return
-        self._outgoing.end()
+        self._say_end()
         self._forget()
 
     def reset(self) -> None:
@@ -202,6 +227,11 @@ class SimulatedSocket:
         self._forget()
         assert self.peer is not None
         self._wire.later(delay_ms(self._wire.dice), self.peer._become_reset)
+
+    def _say_end(self) -> None:
+        if not self._has_said_end:
+            self._has_said_end = True
+            self._outgoing.end()
 
     def _become_reset(self) -> None:
         self.is_reset = True
@@ -267,6 +297,9 @@ class ListeningSocket:
         raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
     def send(self, data: bytes, flags: int = 0, /) -> int:
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    def shutdown(self, how: int, /) -> None:
         raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
     def close(self) -> None:

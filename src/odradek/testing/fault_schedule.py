@@ -1,0 +1,176 @@
+"""What goes wrong in a simulation, and when: drawn by dice from a budget, then done one after the other.
+
+The budget says how many of each kind there may be; what they may cost is said by the promises (`history`): a crash of the process
+nothing, a power cut what was not waited for. After each fault the node is brought up again, as an operator or a supervisor does; a crash
+can strike a start or a stop as well, and any single operation of the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from odradek.testing.disk_operations import CHANGES, SYNCS, WRITES, Fault, MachineCrashed, Operation
+from odradek.testing.scene import Scene
+from odradek.testing.simulated_disk import CrashKind
+from odradek.testing.simulated_node import NodeFailed
+
+
+class FaultKind(Enum):
+    """One thing that can go wrong, or is done on purpose."""
+
+    CLEAN_RESTART = "clean restart"
+    PROCESS_CRASH = "process crash"
+    POWER_CUT = "power cut"
+    # The machine dies before or in the n-th operation of its disk from now on.
+    CRASH_IN_OPERATION = "crash in an operation"
+    CONNECTION_RESET = "connection reset"
+
+
+@dataclass(frozen=True, slots=True)
+class FaultBudget:
+    """At most so many faults of each kind in a simulated minute."""
+
+    per_minute_max: tuple[tuple[FaultKind, int], ...] = (
+        (FaultKind.CLEAN_RESTART, 3),
+        (FaultKind.PROCESS_CRASH, 3),
+        (FaultKind.POWER_CUT, 3),
+        (FaultKind.CRASH_IN_OPERATION, 3),
+        (FaultKind.CONNECTION_RESET, 12),
+    )
+
+    def draw(self, seconds: int, dice: random.Random) -> list[tuple[int, FaultKind]]:
+        """When (milliseconds from the beginning) what goes wrong."""
+        drawn = []
+        for kind, count_max in self.per_minute_max:
+            scaled_max = max(1, count_max * seconds // 60) if count_max else 0
+            drawn += [(dice.randint(1_000, seconds * 1000), kind) for _ in range(dice.randint(0, scaled_max))]
+        return sorted(drawn, key=lambda fault: fault[0])
+
+
+# How far ahead an operation is chosen: a start or a stop has some hundred, a batch that is written a handful.
+OPERATIONS_AHEAD_MAX = 60
+WAIT_FOR_OPERATION_S = 20
+DOWN_MS_MAX = 3_000
+STARTS_MAX = 8
+
+
+class CrashInOperation:
+    """Lets the machine die at the n-th change or wait of its disk from now on."""
+
+    def __init__(self, operations_left: int, dice: random.Random) -> None:
+        self._operations_left = operations_left
+        self._dice = dice
+        self.has_struck = asyncio.Event()
+
+    def __call__(self, operation: Operation, path: str, size: int) -> Fault | None:
+        if operation not in CHANGES and operation not in SYNCS:
+            return None
+        self._operations_left -= 1
+        if self._operations_left >= 0:
+            return None
+        self.has_struck.set()
+        written = self._dice.randint(0, size) if operation in WRITES else 0
+        return Fault(MachineCrashed(f"crash before {operation.value} of {path}"), written)
+
+
+class FaultSchedule:
+    """Carries out what was drawn."""
+
+    def __init__(self, scene: Scene, budget: FaultBudget, seconds: int) -> None:
+        self._scene = scene
+        self._node = scene.node
+        self._dice = scene.dice_for("faults")
+        self._drawn = budget.draw(seconds, self._dice)
+        self._seconds = seconds
+
+    async def run(self) -> None:
+        """Do what was drawn at its time; at the end the node is up and nothing is the matter with it."""
+        begin_ms = self._scene.now_ms
+        for at_ms, kind in self._drawn:
+            await asyncio.sleep(max(0, begin_ms + at_ms - self._scene.now_ms) / 1000)
+            self._scene.note("fate", kind.value)
+            self._scene.count(kind.value)
+            await self._do(kind)
+        await asyncio.sleep(max(0, begin_ms + self._seconds * 1000 - self._scene.now_ms) / 1000)
+
+    async def _do(self, kind: FaultKind) -> None:
+        match kind:
+            case FaultKind.CONNECTION_RESET:
+                connections = self._scene.around.network.host(self._node.name).connections()
+                if connections:
+                    self._dice.choice(connections).reset()
+            case FaultKind.CLEAN_RESTART:
+                await self._restart()
+            case FaultKind.PROCESS_CRASH:
+                await self._crash(CrashKind.PROCESS)
+                await self._bring_up()
+            case FaultKind.POWER_CUT:
+                await self._crash(CrashKind.POWER)
+                await self._bring_up()
+            case FaultKind.CRASH_IN_OPERATION:
+                await self._crash_in_operation(self._dice.randint(0, OPERATIONS_AHEAD_MAX))
+                await self._bring_up()
+
+    async def _restart(self) -> None:
+        """A stop in good order, in which at times the machine dies."""
+        if self._dice.random() < 0.2:
+            self._node.disk_fault = CrashInOperation(self._dice.randint(0, OPERATIONS_AHEAD_MAX), self._dice)
+        try:
+            await self._node.stop()
+        except NodeFailed:
+            if not self._node.is_dying:
+                raise
+            await self._crash(self._some_kind())
+        else:
+            for partition in self._scene.histories():
+                partition.stopped()
+        self._node.disk_fault = None
+        await self._bring_up()
+
+    async def _crash_in_operation(self, operations_ahead: int) -> None:
+        fault = CrashInOperation(operations_ahead, self._dice)
+        self._node.disk_fault = fault
+        try:
+            async with asyncio.timeout(WAIT_FOR_OPERATION_S):
+                await fault.has_struck.wait()
+        except TimeoutError:
+            # The node had not that much to do.
+            self._node.disk_fault = None
+            return
+        self._node.disk_fault = None
+        await self._crash(self._some_kind())
+
+    async def _bring_up(self) -> None:
+        """Start the node; at times the machine dies while it starts, and is started again."""
+        for _ in self._attempts():
+            await asyncio.sleep(self._dice.randint(0, DOWN_MS_MAX) / 1000)
+            try:
+                await self._node.start()
+            except NodeFailed:
+                if not self._node.is_dying:
+                    raise
+                self._node.disk_fault = None
+                await self._crash(self._some_kind())
+            else:
+                self._node.disk_fault = None
+                return
+
+    def _attempts(self) -> Iterator[int]:
+        for attempt in range(STARTS_MAX):
+            if self._node.is_running:
+                return
+            if attempt < STARTS_MAX - 1 and self._dice.random() < 0.2:
+                self._node.disk_fault = CrashInOperation(self._dice.randint(0, OPERATIONS_AHEAD_MAX), self._dice)
+            yield attempt
+
+    async def _crash(self, kind: CrashKind) -> None:
+        for partition in self._scene.histories():
+            partition.crashed(self._scene.now_ms, is_power_cut=kind is CrashKind.POWER)
+        await self._node.crash(kind)
+
+    def _some_kind(self) -> CrashKind:
+        return self._dice.choice((CrashKind.PROCESS, CrashKind.POWER))
