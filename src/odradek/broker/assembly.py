@@ -24,6 +24,7 @@ from odradek.broker.dispatch import Dispatcher
 from odradek.broker.dynamic_configuration import DynamicConfiguration, SettingsChange
 from odradek.broker.fetch_sessions import FetchSessionCache
 from odradek.broker.formatting import BOOTSTRAP_CHECKPOINT
+from odradek.broker.group_coordinator import GroupCoordinator
 from odradek.broker.log_housekeeping import LogHousekeeping
 from odradek.broker.metadata_publisher import MetadataPublisher
 from odradek.broker.node import Node
@@ -151,6 +152,7 @@ class NodeRun:
                 self._serve(node, tasks)
                 ready(self._report(logs, node))
                 await stop.wait()
+                node.groups.close()
                 await self._leave(driver, lifecycle)
                 for task in background:
                     task.cancel()
@@ -161,6 +163,8 @@ class NodeRun:
     def _serve(self, node: Node, tasks: asyncio.TaskGroup) -> None:
         appends = AppendTurn(self._turn, self._purgatory, self._clock, self._loop, self._pool)
         produce = ProducePath(node.partitions, appends, self._clock, ProduceSlowPath(node))
+        node.groups = GroupCoordinator(node, appends, tasks, self._loop)
+        self._publisher.add(node.groups)
         controller_names = frozenset(self._settings[setting.CONTROLLER_LISTENER_NAMES])
         self._server.open(Dispatcher(node, produce, tasks, controller_names))
         # What was set in an earlier life of the node holds from the start.

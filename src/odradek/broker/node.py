@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from odradek.base.clock import Clock
@@ -18,6 +18,7 @@ from odradek.config.settings import Settings
 if TYPE_CHECKING:
     from odradek.broker.dynamic_configuration import DynamicConfiguration
     from odradek.broker.fetch_sessions import FetchSessionCache
+    from odradek.broker.group_coordinator import GroupCoordinator
     from odradek.broker.partitions import PartitionRegistry
     from odradek.broker.producer_id_source import ProducerIdSource
     from odradek.broker.purgatory import Purgatory
@@ -59,6 +60,8 @@ class Node:
     controller: ControllerChannel
     producer_ids: ProducerIdSource
     fetch_sessions: FetchSessionCache
+    # Set as soon as the node serves.
+    groups: GroupCoordinator = field(init=False)
     purgatory: Purgatory
     pool: Executor
     turn: Turn

@@ -56,18 +56,17 @@ GROUP_INITIAL_REBALANCE_DELAY_MS = integer(
     "group.initial.rebalance.delay.ms",
     3000,
     "How long the coordinator of a new classic group waits for more members before it lets them assign.",
-    effect=INERT,
 )
 
 GROUP_MIN_SESSION_TIMEOUT_MS = integer(
-    "group.min.session.timeout.ms", 6000, "The shortest session timeout a member of a classic group may ask for.", effect=INERT
+    "group.min.session.timeout.ms", 6000, "The shortest session timeout a member of a classic group may ask for."
 )
 
 GROUP_MAX_SESSION_TIMEOUT_MS = integer(
-    "group.max.session.timeout.ms", 1_800_000, "The longest session timeout a member of a classic group may ask for.", effect=INERT
+    "group.max.session.timeout.ms", 1_800_000, "The longest session timeout a member of a classic group may ask for."
 )
 
-GROUP_MAX_SIZE = integer("group.max.size", INT_MAX, "How many members a classic group may have.", effect=INERT, minimum=1)
+GROUP_MAX_SIZE = integer("group.max.size", INT_MAX, "How many members a classic group may have.", minimum=1)
 
 GROUP_CONSUMER_SESSION_TIMEOUT_MS = integer(
     "group.consumer.session.timeout.ms",
@@ -398,7 +397,6 @@ OFFSETS_TOPIC_COMPRESSION_CODEC = integer(
     0,
     "The compression of the topic of committed offsets: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.",
     importance=HIGH,
-    effect=INERT,
 )
 
 OFFSETS_RETENTION_MINUTES = integer(
@@ -406,12 +404,11 @@ OFFSETS_RETENTION_MINUTES = integer(
     10_080,
     "How long the offsets of a group without members are kept.",
     importance=HIGH,
-    effect=INERT,
     minimum=1,
 )
 
 OFFSETS_RETENTION_CHECK_INTERVAL_MS = long(
-    "offsets.retention.check.interval.ms", 600_000, "How often offsets to forget are looked for.", importance=HIGH, effect=INERT, minimum=1
+    "offsets.retention.check.interval.ms", 600_000, "How often offsets to forget are looked for.", importance=HIGH, minimum=1
 )
 
 OFFSETS_COMMIT_TIMEOUT_MS = integer(
@@ -419,7 +416,6 @@ OFFSETS_COMMIT_TIMEOUT_MS = integer(
     5000,
     "How long a commit waits for the replicas of the offsets topic.",
     importance=HIGH,
-    effect=INERT,
     minimum=1,
 )
 
@@ -428,12 +424,11 @@ OFFSETS_LOAD_BUFFER_SIZE = integer(
     5_242_880,
     "How many bytes are read at once when a coordinator loads its groups.",
     importance=HIGH,
-    effect=INERT,
     minimum=1,
 )
 
 OFFSET_METADATA_MAX_BYTES = integer(
-    "offset.metadata.max.bytes", 4096, "The longest text a consumer may leave with a committed offset.", importance=HIGH, effect=INERT
+    "offset.metadata.max.bytes", 4096, "The longest text a consumer may leave with a committed offset.", importance=HIGH
 )
 
 SHARE_COORDINATOR_THREADS = integer(

@@ -1,0 +1,173 @@
+"""Runs the shards of one coordinator on this node: one for each partition of its topic that the node leads (`CoordinatorRuntime.java`).
+
+Follows the metadata: a partition that begins to be led is loaded, one that is lost is given up. Keeps one timer for the earliest
+deadline of all shards. Which partition keeps what is `coordinator.placement`; what is decided, the shard; how it is written,
+`coordinator_runner`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from odradek.base.error_codes import ErrorCode
+from odradek.base.errors import RequestRefused
+from odradek.broker.coordinator_runner import RunnerParts, RunnerState, ShardRunner
+from odradek.broker.partition import Partition
+from odradek.broker.partitions import PartitionRegistry
+from odradek.broker.purgatory import Cancellable
+from odradek.coordinator.placement import partition_of
+from odradek.coordinator.shard import Answer, Moment, Outcome, Refusal, Shard, Ticket
+from odradek.metadata.delta import MetadataDelta
+from odradek.metadata.image import EMPTY_IMAGE, MetadataImage
+from odradek.net.turn import Turn
+
+AnyShard = TypeVar("AnyShard", bound=Shard)
+
+
+class CoordinatorDriver(Generic[AnyShard]):
+    """The coordinator whose state is in `topic`. A subscriber of the metadata, after the partition registry."""
+
+    def __init__(
+        self,
+        topic: str,
+        make_shard: Callable[[int], AnyShard],
+        partitions: PartitionRegistry,
+        parts: RunnerParts,
+        turn: Turn,
+        tasks: asyncio.TaskGroup,
+        call_later: Callable[[float, Callable[[], None]], Cancellable],
+    ) -> None:
+        """`make_shard(partition index)` makes an empty shard; `tasks` owns the loading; `turn` writes logs before its hook here runs."""
+        self.topic = topic
+        self._make_shard = make_shard
+        self._partitions = partitions
+        self._parts = parts
+        self._tasks = tasks
+        self._call_later = call_later
+        self._runners: dict[int, ShardRunner[AnyShard]] = {}
+        self._image = EMPTY_IMAGE
+        self._timer: Cancellable | None = None
+        self._armed_for_ms = 0
+        self._is_closed = False
+        turn.add_hook(self._after_writes)
+
+    # Asking
+
+    async def ask(self, key: str, question: Callable[[AnyShard, Ticket, Moment], Outcome]) -> Answer:
+        """Ask the shard that keeps `key`.
+
+        Raises:
+            RequestRefused: it refuses, or is not here (NOT_COORDINATOR), or is loading, or its topic does not exist yet.
+        """
+        future = self._runner_of(key).ask(question)
+        # What was decided may wait for something that only time brings.
+        self._arm()
+        answer = await future
+        if isinstance(answer, Refusal):
+            raise RequestRefused(answer.code, answer.message)
+        return answer
+
+    def shards(self) -> Iterator[AnyShard]:
+        """Every shard that can be asked, for reading.
+
+        Raises:
+            RequestRefused: one is loading.
+        """
+        for _, runner in sorted(self._runners.items()):
+            if runner.state is RunnerState.LOADING:
+                raise RequestRefused(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
+            shard = runner.peek()
+            if shard is not None:
+                yield shard
+
+    def partition_index_of(self, key: str) -> int | None:
+        """The partition that keeps `key`; None while the topic does not exist."""
+        topic = self._image.topics.by_name.get(self.topic)
+        return None if topic is None else partition_of(key, len(topic.partitions))
+
+    def _runner_of(self, key: str) -> ShardRunner[AnyShard]:
+        index = self.partition_index_of(key)
+        if index is None or self._is_closed:
+            raise RequestRefused(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        runner = self._runners.get(index)
+        if runner is None:
+            raise RequestRefused(ErrorCode.NOT_COORDINATOR)
+        return runner
+
+    # Leadership
+
+    def on_metadata_update(self, delta: MetadataDelta, image: MetadataImage) -> None:
+        """Load what is led newly, give up what is not led any more, and tell the others of the change."""
+        self._image = image
+        if self._is_closed:
+            return
+        led = {partition.index: partition for partition in self._led()}
+        for index in [index for index, runner in self._runners.items() if led.get(index) is not runner.partition]:
+            self._runners.pop(index).stop()
+        for runner in list(self._runners.values()):
+            runner.on_metadata_update(delta, image)
+        for index, partition in led.items():
+            if index not in self._runners:
+                self._start(index, partition)
+        self._arm()
+
+    def _led(self) -> Iterator[Partition]:
+        topic = self._image.topics.by_name.get(self.topic)
+        for index in topic.partitions if topic is not None else ():
+            partition = self._partitions.get(self.topic, index)
+            if partition is not None and partition.is_leader and not partition.log.is_offline:
+                yield partition
+
+    def _start(self, index: int, partition: Partition) -> None:
+        runner = ShardRunner(partition, lambda: self._make_shard(index), lambda: self._image, self._parts)
+        self._runners[index] = runner
+        self._tasks.create_task(self._load(runner), name=f"loading of {partition.topic_partition}")
+
+    async def _load(self, runner: ShardRunner[AnyShard]) -> None:
+        await runner.load()
+        self._arm()
+
+    def _after_writes(self) -> None:
+        for index, runner in self._runners.items():
+            runner.after_writes()
+            if runner.state is RunnerState.FAILED and not self._is_closed and not runner.partition.log.is_offline:
+                # What is in the log is the truth; whoever asks meanwhile is told that it is being read.
+                self._call_later(0, lambda index=index, runner=runner: self._restart(index, runner))  # type: ignore[misc]
+
+    def _restart(self, index: int, failed: ShardRunner[AnyShard]) -> None:
+        if self._runners.get(index) is failed and not self._is_closed:
+            self._start(index, failed.partition)
+
+    # Time
+
+    def _arm(self) -> None:
+        deadlines = [deadline_ms for runner in self._runners.values() if (deadline_ms := runner.next_deadline_ms()) is not None]
+        if self._is_closed or not deadlines:
+            return
+        earliest_ms = min(deadlines)
+        if self._timer is not None:
+            if self._armed_for_ms <= earliest_ms:
+                return
+            self._timer.cancel()
+        self._armed_for_ms = earliest_ms
+        delay_ms = max(earliest_ms - self._parts.clock.monotonic_ms(), 0)
+        self._timer = self._call_later(delay_ms / 1000, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        for runner in list(self._runners.values()):
+            runner.act_on_time()
+        self._arm()
+
+    # Ending
+
+    def close(self) -> None:
+        """The node stops: everybody who waits is told to ask another coordinator."""
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for runner in self._runners.values():
+            runner.stop()
+        self._runners.clear()

@@ -1,0 +1,322 @@
+"""Runs one shard of a coordinator on the partition that keeps its state: loads it, asks it, writes what it decides, lets answers go.
+
+A decision's records are staged in the log as one batch at once, and written with everything else at the end of the turn; its answers,
+and those of decisions without records that may rest on earlier ones, wait until the high watermark has passed what was staged before
+them. When a write fails or the leadership goes, everybody who waits is refused and the shard is thrown away; a partition that is
+still led is loaded again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+from odradek.base.clock import Clock
+from odradek.base.error_codes import ErrorCode
+from odradek.base.errors import CorruptRecords, RequestRefused, StorageFailure
+from odradek.broker.append_turn import AppendTurn
+from odradek.broker.coordinator_loading import EndOfTransaction, GatheredRecord, GatheredRecords
+from odradek.broker.partition import Partition
+from odradek.broker.purgatory import Purgatory
+from odradek.coordinator.record import CoordinatorRecord, RecordTypes, decode_record
+from odradek.coordinator.shard import Answer, Moment, Outcome, Refusal, Shard, Ticket
+from odradek.metadata.delta import MetadataDelta
+from odradek.metadata.image import MetadataImage
+from odradek.records.builder import encode_batch
+from odradek.records.compression import Codec
+from odradek.records.header import parse_header
+from odradek.records.record import Record
+
+log = logging.getLogger("odradek.broker.coordinator")
+
+# How many records are replayed before the loop may do something else.
+REPLAYS_PER_TURN = 500
+
+AnyShard = TypeVar("AnyShard", bound=Shard)
+
+
+class RunnerState(Enum):
+    """Whether the shard can be asked."""
+
+    LOADING = "loading"
+    ACTIVE = "active"
+    # The log could not be read or written; tried again with the next reign.
+    FAILED = "failed"
+    OVER = "over"
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerParts:
+    """What all runners of a node share. An answer waits `commit_timeout_ms` for its records to be committed; `load_bytes_max` are read of the
+    log at once while loading.
+    """
+
+    clock: Clock
+    pool: Executor
+    purgatory: Purgatory
+    appends: AppendTurn
+    record_types: RecordTypes
+    commit_timeout_ms: Callable[[], int]
+    load_bytes_max: int
+    compression: Codec
+
+
+@dataclass(slots=True)
+class _Decided:
+    """An answer that is known and may not leave before the log is committed up to `end_offset`."""
+
+    end_offset: int
+    future: asyncio.Future[Answer]
+    answer: Answer
+    deadline_ms: int
+
+
+class ShardRunner(Generic[AnyShard]):
+    """One shard for one reign of this node over `partition`."""
+
+    def __init__(
+        self, partition: Partition, make_shard: Callable[[], AnyShard], image: Callable[[], MetadataImage], parts: RunnerParts
+    ) -> None:
+        self.partition = partition
+        self.state = RunnerState.LOADING
+        self._make_shard = make_shard
+        self._image = image
+        self._parts = parts
+        self._shard: AnyShard = make_shard()
+        self._tickets = 0
+        self._waiting: dict[Ticket, asyncio.Future[Answer]] = {}
+        self._decided: deque[_Decided] = deque()
+        # Where the log ends once everything that was staged here is written.
+        self._end_offset = 0
+        self._is_parked = False
+
+    # Loading
+
+    async def load(self) -> None:
+        """Read the partition and begin to coordinate. What cannot be read makes the runner fail, not the node."""
+        started_ms = self._parts.clock.monotonic_ms()
+        gathered = GatheredRecords()
+        try:
+            await self._gather(gathered)
+            replayed = await self._replay(gathered)
+        except (CorruptRecords, StorageFailure, OSError) as error:
+            if self.state is RunnerState.LOADING:
+                self.state = RunnerState.FAILED
+                log.error("coordinator could not load", extra={"partition": str(self.partition.topic_partition), "reason": str(error)})
+            return
+        if self.state is not RunnerState.LOADING:
+            return
+        self._end_offset = self.partition.log.log_end_offset
+        self.state = RunnerState.ACTIVE
+        self._take(self._shard.on_loaded(self._image(), self._now()))
+        log.info(
+            "coordinator loaded",
+            extra={
+                "partition": str(self.partition.topic_partition),
+                "records": gathered.records_count,
+                "replayed": replayed,
+                "duration_ms": self._parts.clock.monotonic_ms() - started_ms,
+            },
+        )
+
+    async def _gather(self, gathered: GatheredRecords) -> None:
+        loop = asyncio.get_running_loop()
+        held = self.partition.log
+        offset = held.log_start_offset
+        while self.state is RunnerState.LOADING and offset < held.log_end_offset:
+            piece = held.read(offset, self._parts.load_bytes_max)
+            first_offset = offset
+            await loop.run_in_executor(self._parts.pool, lambda: gathered.take(piece.read(), first_offset))  # noqa: B023
+            assert piece.next_offset > offset
+            offset = piece.next_offset
+
+    async def _replay(self, gathered: GatheredRecords) -> int:
+        unknown = 0
+        count = 0
+        for count, item in enumerate(_with_pauses(gathered.in_order()), start=1):
+            if item is None:
+                await asyncio.sleep(0)
+                if self.state is not RunnerState.LOADING:
+                    return count
+            elif isinstance(item, EndOfTransaction):
+                self._shard.replay_end_of_transaction(item.producer_id, is_committed=item.is_committed)
+            else:
+                record = decode_record(self._parts.record_types, item.key, item.value)
+                if record is None:
+                    unknown += 1
+                else:
+                    self._shard.replay(record, offset=item.offset, producer_id=item.producer_id)
+        if unknown:
+            log.warning(
+                "records of unknown types were skipped", extra={"partition": str(self.partition.topic_partition), "records": unknown}
+            )
+        return count
+
+    # Asking
+
+    def ask(self, question: Callable[[AnyShard, Ticket, Moment], Outcome]) -> asyncio.Future[Answer]:
+        """Have the shard decide; the answer is there once what it rests on is committed.
+
+        Raises:
+            RequestRefused: the shard cannot be asked now.
+        """
+        if self.state is not RunnerState.ACTIVE:
+            raise RequestRefused(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS if self.state is RunnerState.LOADING else ErrorCode.NOT_COORDINATOR)
+        self._tickets += 1
+        ticket = Ticket(self._tickets)
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[ticket] = future
+        try:
+            self._take(question(self._shard, ticket, self._now()))
+        except BaseException:
+            self._waiting.pop(ticket, None)
+            raise
+        return future
+
+    def peek(self) -> AnyShard | None:
+        """The shard for reading, None while it cannot be asked. What it says may not be committed yet."""
+        return self._shard if self.state is RunnerState.ACTIVE else None
+
+    def on_metadata_update(self, delta: MetadataDelta, image: MetadataImage) -> None:
+        if self.state is RunnerState.ACTIVE:
+            self._take_all(self._shard.on_metadata_update(delta, image, self._now()))
+
+    def next_deadline_ms(self) -> int | None:
+        return self._shard.next_deadline_ms() if self.state is RunnerState.ACTIVE else None
+
+    def act_on_time(self) -> None:
+        if self.state is RunnerState.ACTIVE:
+            self._take_all(self._shard.act_on_time(self._now()))
+
+    def _take_all(self, outcomes: Iterable[Outcome]) -> None:
+        for outcome in outcomes:
+            self._take(outcome)
+            if self.state is not RunnerState.ACTIVE:
+                return
+
+    def _take(self, outcome: Outcome) -> None:
+        """Stage the records, apply them, and let the answers wait for the commit."""
+        if outcome.records:
+            batch = self._encoded(outcome.records)
+            if len(batch) > self.partition.produce_rules.message_bytes_max:
+                self._take(outcome.instead(self._now()))
+                return
+            try:
+                base_offset = self._stage(batch)
+            except StorageFailure as error:
+                log.error("coordinator cannot write", extra={"partition": str(self.partition.topic_partition), "reason": str(error)})
+                self.fail()
+                return
+            for delta, record in enumerate(outcome.records):
+                if not record.is_applied:
+                    self._shard.replay(record, offset=base_offset + delta, producer_id=-1)
+        for ticket, answer in outcome.answers:
+            future = self._waiting.pop(ticket, None)
+            if future is not None:
+                self._decided.append(_Decided(self._end_offset, future, answer, self._commit_deadline_ms()))
+        self.release()
+
+    def _encoded(self, records: list[CoordinatorRecord]) -> bytes:
+        now_ms = self._parts.clock.now_ms()
+        entries = [Record(0, now_ms, record.encoded_key(), record.encoded_value()) for record in records]
+        return encode_batch(entries, compression=self._parts.compression)
+
+    def _stage(self, batch: bytes) -> int:
+        """Stage a batch for the end of the turn; its base offset."""
+        partition = self.partition
+        staged = partition.log.stage(batch, 0, parse_header(batch, 0), partition.leader_epoch, self._parts.clock.now_ms())
+        self._end_offset = int(staged.last_offset) + 1
+        self._parts.appends.add_partition(partition)
+        self._parts.appends.request_end()
+        return int(staged.base_offset)
+
+    # Answers
+
+    def release(self) -> bool:
+        """Let go what is committed; True if nothing waits any more."""
+        decided = self._decided
+        committed = self.partition.high_watermark
+        while decided and decided[0].end_offset <= committed:
+            first = decided.popleft()
+            if not first.future.done():
+                first.future.set_result(first.answer)
+        if not decided:
+            return True
+        if not self._is_parked:
+            self._is_parked = True
+            self._parts.purgatory.park(_Waiting(self), (self.partition,), decided[0].deadline_ms)
+        return False
+
+    def after_writes(self) -> None:
+        """The turn's writes are done: what was staged is in the log, or will never be."""
+        if self.state is RunnerState.ACTIVE and self.partition.log.log_end_offset < self._end_offset:
+            self.fail()
+
+    def expire(self) -> None:
+        """What was decided first has waited long enough for its commit (`offsets.commit.timeout.ms`)."""
+        self._is_parked = False
+        now_ms = self._parts.clock.monotonic_ms()
+        while self._decided and self._decided[0].deadline_ms <= now_ms:
+            _refuse(self._decided.popleft().future, ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        self.release()
+
+    def unparked(self) -> None:
+        """Nothing waits for the high watermark any more."""
+        self._is_parked = False
+
+    def fail(self) -> None:
+        """A write failed: what the shard believes is not what the log says."""
+        self.stop(RunnerState.FAILED)
+
+    def stop(self, state: RunnerState = RunnerState.OVER, code: ErrorCode = ErrorCode.NOT_COORDINATOR) -> None:
+        """This node coordinates here no longer: everybody who waits has to ask elsewhere, or again."""
+        self.state = state
+        waiting, self._waiting = self._waiting, {}
+        decided, self._decided = self._decided, deque()
+        for future in [*waiting.values(), *(late.future for late in decided)]:
+            _refuse(future, code)
+
+    def _commit_deadline_ms(self) -> int:
+        return self._parts.clock.monotonic_ms() + self._parts.commit_timeout_ms()
+
+    def _now(self) -> Moment:
+        return Moment(self._parts.clock.now_ms(), self._parts.clock.monotonic_ms())
+
+
+class _Waiting:
+    """The decided answers of a runner, parked under its partition until the high watermark moves."""
+
+    __slots__ = ("_runner",)
+
+    def __init__(self, runner: ShardRunner[AnyShard]) -> None:
+        self._runner: ShardRunner[AnyShard] = runner
+
+    def try_complete(self, key: Hashable) -> bool:
+        is_done = self._runner.release()
+        if is_done:
+            self._runner.unparked()
+        return is_done
+
+    def expire(self) -> None:
+        self._runner.expire()
+
+
+def _refuse(future: asyncio.Future[Answer], code: ErrorCode) -> None:
+    if not future.done():
+        future.set_result(Refusal(code))
+
+
+def _with_pauses(
+    items: Iterator[GatheredRecord | EndOfTransaction],
+) -> Iterator[GatheredRecord | EndOfTransaction | None]:
+    """The items, with a None where others should have a turn."""
+    for number, item in enumerate(items, start=1):
+        yield item
+        if number % REPLAYS_PER_TURN == 0:
+            yield None

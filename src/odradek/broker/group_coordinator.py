@@ -1,0 +1,118 @@
+"""The group coordinator of this node, which comes to life with its topic: a node that never had a group loads nothing of it.
+
+What is decided stands in `coordinator.group`; here it meets the node's settings and its `coordinator_driver`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, final
+
+from odradek.base.error_codes import ErrorCode
+from odradek.base.errors import RequestRefused
+from odradek.broker.dynamic_configuration import DynamicConfiguration
+from odradek.config import broker_group_settings as setting
+from odradek.controller.topic_names import GROUP_METADATA_TOPIC
+from odradek.metadata.delta import MetadataDelta
+from odradek.metadata.image import MetadataImage
+from odradek.records.compression import Codec
+
+if TYPE_CHECKING:
+    from odradek.broker.append_turn import AppendTurn
+    from odradek.broker.coordinator_driver import CoordinatorDriver
+    from odradek.broker.node import Node
+    from odradek.coordinator.group.settings import GroupSettings
+    from odradek.coordinator.group.shard import GroupShard
+    from odradek.coordinator.shard import Answer, Moment, Outcome, Ticket
+
+MS_PER_MINUTE = 60_000
+
+
+@final
+class GroupCoordinator:
+    """A subscriber of the metadata, after the partition registry."""
+
+    def __init__(self, node: Node, appends: AppendTurn, tasks: asyncio.TaskGroup, loop: asyncio.AbstractEventLoop) -> None:
+        self._node = node
+        self._appends = appends
+        self._tasks = tasks
+        self._loop = loop
+        self._driver: CoordinatorDriver[GroupShard] | None = None
+
+    async def ask(self, group_id: str, question: Callable[[GroupShard, Ticket, Moment], Outcome]) -> Answer:
+        """The answer of the shard that keeps `group_id`.
+
+        Raises:
+            RequestRefused: it refuses, is loading, or is not on this node.
+        """
+        if self._driver is None:
+            raise RequestRefused(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        return await self._driver.ask(group_id, question)
+
+    def shards(self) -> Iterator[GroupShard]:
+        """Every shard of this node, for reading.
+
+        Raises:
+            RequestRefused: one is loading.
+        """
+        return iter(()) if self._driver is None else self._driver.shards()
+
+    def on_metadata_update(self, delta: MetadataDelta, image: MetadataImage) -> None:
+        if self._driver is None and GROUP_METADATA_TOPIC in image.topics.by_name:
+            self._driver = self._make_driver()
+        if self._driver is not None:
+            self._driver.on_metadata_update(delta, image)
+
+    def close(self) -> None:
+        """The node stops: whoever waits is told to look for another coordinator."""
+        if self._driver is not None:
+            self._driver.close()
+
+    def _make_driver(self) -> CoordinatorDriver[GroupShard]:
+        # Loaded here, because a node without groups must not pay for them when it starts.
+        from odradek.broker.coordinator_driver import CoordinatorDriver
+        from odradek.broker.coordinator_runner import RunnerParts
+        from odradek.coordinator.group.records import RECORD_TYPES
+        from odradek.coordinator.group.shard import GroupShard
+
+        node = self._node
+        settings = _settings_of(node.configuration)
+        parts = RunnerParts(
+            clock=node.clock,
+            pool=node.pool,
+            purgatory=node.purgatory,
+            appends=self._appends,
+            record_types=RECORD_TYPES,
+            commit_timeout_ms=lambda: node.configuration[setting.OFFSETS_COMMIT_TIMEOUT_MS],
+            load_bytes_max=node.settings[setting.OFFSETS_LOAD_BUFFER_SIZE],
+            compression=Codec(node.settings[setting.OFFSETS_TOPIC_COMPRESSION_CODEC]),
+        )
+        return CoordinatorDriver(
+            GROUP_METADATA_TOPIC,
+            lambda index: GroupShard(settings, random.Random(node.dice.getrandbits(64))),
+            node.partitions,
+            parts,
+            node.turn,
+            self._tasks,
+            self._loop.call_later,
+        )
+
+
+def _settings_of(configuration: DynamicConfiguration) -> Callable[[], GroupSettings]:
+    """What the coordinator has to know, as it is set now."""
+    from odradek.coordinator.group.settings import GroupSettings
+
+    def settings() -> GroupSettings:
+        return GroupSettings(
+            initial_rebalance_delay_ms=configuration[setting.GROUP_INITIAL_REBALANCE_DELAY_MS],
+            session_timeout_ms_min=configuration[setting.GROUP_MIN_SESSION_TIMEOUT_MS],
+            session_timeout_ms_max=configuration[setting.GROUP_MAX_SESSION_TIMEOUT_MS],
+            members_max=configuration[setting.GROUP_MAX_SIZE],
+            offset_metadata_bytes_max=configuration[setting.OFFSET_METADATA_MAX_BYTES],
+            offsets_retention_ms=configuration[setting.OFFSETS_RETENTION_MINUTES] * MS_PER_MINUTE,
+            offsets_retention_check_interval_ms=configuration[setting.OFFSETS_RETENTION_CHECK_INTERVAL_MS],
+        )
+
+    return settings

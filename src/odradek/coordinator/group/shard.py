@@ -1,0 +1,245 @@
+"""The group coordinator's share of one partition of `__consumer_offsets`: its groups, their offsets, and who decides what
+(`GroupCoordinatorShard`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, final
+
+from odradek.base.error_codes import ErrorCode
+from odradek.base.identifiers import Uuid
+from odradek.coordinator.deadlines import Deadlines
+from odradek.coordinator.group import classic_requests
+from odradek.coordinator.group.caller import Caller
+from odradek.coordinator.group.classic_group import ClassicGroup, ClassicState
+from odradek.coordinator.group.classic_join import ClassicJoin
+from odradek.coordinator.group.classic_rebalance import ClassicRebalance, refused_join
+from odradek.coordinator.group.group import Group, Groups
+from odradek.coordinator.group.offset_requests import OffsetRequests
+from odradek.coordinator.group.offsets import OffsetStore
+from odradek.coordinator.group.settings import GroupSettings
+from odradek.coordinator.record import CoordinatorRecord
+from odradek.coordinator.shard import Moment, Outcome, Ticket
+from odradek.metadata.delta import MetadataDelta
+from odradek.metadata.image import MetadataImage
+from odradek.protocol.internal_records import group as records
+from odradek.protocol.messages.delete_groups import DeletableGroupResult, DeleteGroupsResponse
+from odradek.protocol.messages.describe_groups import DescribedGroup, DescribeGroupsResponse
+from odradek.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
+from odradek.protocol.messages.join_group import JoinGroupRequest
+from odradek.protocol.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse, MemberResponse
+from odradek.protocol.messages.list_groups import ListedGroup
+from odradek.protocol.messages.offset_commit import OffsetCommitRequest
+from odradek.protocol.messages.offset_delete import OffsetDeleteRequest
+from odradek.protocol.messages.offset_fetch import OffsetFetchRequestGroup
+from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+
+DESCRIBED_AS_NOT_FOUND_SINCE_VERSION: Final = 6
+# How many offsets are forgotten in one batch; the rest has its turn right after.
+TOMBSTONES_PER_OUTCOME_MAX: Final = 1_000
+# How soon the rest of a round of expiry follows.
+EXPIRY_PAUSE_MS: Final = 1
+
+Action = Callable[[Moment], Outcome]
+
+
+@final
+class GroupShard:
+    """One shard. `settings` is asked anew each time; member ids come from `dice`."""
+
+    def __init__(self, settings: Callable[[], GroupSettings], dice: random.Random) -> None:
+        self._settings = settings
+        self._groups = Groups()
+        self._offsets = OffsetStore()
+        self._deadlines: Deadlines[Action] = Deadlines()
+        self._rebalance = ClassicRebalance(self._groups, self._deadlines, settings)
+        self._join = ClassicJoin(self._groups, self._rebalance, settings, dice)
+        self._classic = classic_requests.ClassicRequests(self._rebalance)
+        self._offset_requests = OffsetRequests(self._groups, self._offsets, self._rebalance, settings)
+
+    @property
+    def groups(self) -> Groups:
+        return self._groups
+
+    @property
+    def offsets(self) -> OffsetStore:
+        return self._offsets
+
+    # Members of classic groups
+
+    def join(self, ticket: Ticket, request: JoinGroupRequest, caller: Caller, now: Moment) -> Outcome:
+        group = self._groups.get(request.group_id)
+        if group is not None and not isinstance(group, ClassicGroup):
+            return Outcome.answer(ticket, refused_join(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, ""))
+        return self._join.decide(ticket, request, caller, now)
+
+    def sync(self, ticket: Ticket, request: SyncGroupRequest, now: Moment) -> Outcome:
+        group = self._groups.get(request.group_id)
+        if not request.group_id:
+            return Outcome.answer(ticket, SyncGroupResponse(error_code=ErrorCode.INVALID_GROUP_ID))
+        if not isinstance(group, ClassicGroup) or group.is_empty:
+            return Outcome.answer(ticket, SyncGroupResponse(error_code=ErrorCode.UNKNOWN_MEMBER_ID))
+        return self._classic.sync(group, ticket, request, now)
+
+    def heartbeat(self, ticket: Ticket, request: HeartbeatRequest, now: Moment) -> Outcome:
+        group = self._groups.get(request.group_id)
+        if not request.group_id:
+            return Outcome.answer(ticket, HeartbeatResponse(error_code=ErrorCode.INVALID_GROUP_ID))
+        if not isinstance(group, ClassicGroup):
+            return Outcome.answer(ticket, HeartbeatResponse(error_code=ErrorCode.UNKNOWN_MEMBER_ID))
+        return self._classic.heartbeat(group, ticket, request, now)
+
+    def leave(self, ticket: Ticket, request: LeaveGroupRequest, now: Moment) -> Outcome:
+        group = self._groups.get(request.group_id)
+        if not request.group_id:
+            return Outcome.answer(ticket, LeaveGroupResponse(error_code=ErrorCode.INVALID_GROUP_ID))
+        if not isinstance(group, ClassicGroup):
+            members = [
+                MemberResponse(
+                    member_id=member.member_id, group_instance_id=member.group_instance_id, error_code=ErrorCode.UNKNOWN_MEMBER_ID
+                )
+                for member in request.members
+            ]
+            return Outcome.answer(ticket, LeaveGroupResponse(members=members))
+        return self._classic.leave(group, ticket, request, now)
+
+    # Offsets
+
+    def commit_offsets(self, ticket: Ticket, request: OffsetCommitRequest, caller: Caller, now: Moment) -> Outcome:
+        return self._offset_requests.commit(ticket, request, caller, now)
+
+    def fetch_offsets(self, ticket: Ticket, request: OffsetFetchRequestGroup, *, is_stable_required: bool) -> Outcome:
+        return self._offset_requests.fetch(ticket, request, is_stable_required=is_stable_required)
+
+    def delete_offsets(self, ticket: Ticket, request: OffsetDeleteRequest) -> Outcome:
+        return self._offset_requests.delete(ticket, request)
+
+    # Groups as a whole
+
+    def list_groups(self, states: Sequence[str], types: Sequence[str]) -> list[ListedGroup]:
+        """The groups in one of `states` and of one of `types`, whatever their case; empty means any."""
+        wanted_states = {state.strip().lower() for state in states}
+        wanted_types = {group_type.strip().lower() for group_type in types}
+        return [
+            ListedGroup(
+                group_id=group.group_id,
+                protocol_type=group.protocol_type or "",
+                group_state=group.state_name,
+                group_type=group.type_name,
+            )
+            for group in self._groups
+            if (not wanted_states or group.state_name.lower() in wanted_states)
+            and (not wanted_types or group.type_name.lower() in wanted_types)
+        ]
+
+    def describe_classic(self, ticket: Ticket, group_id: str, caller: Caller) -> Outcome:
+        group = self._groups.get(group_id)
+        if isinstance(group, ClassicGroup):
+            described = classic_requests.describe(group)
+        else:
+            described = DescribedGroup(group_id=group_id, group_state=ClassicState.DEAD.value)
+            if caller.api_version >= DESCRIBED_AS_NOT_FOUND_SINCE_VERSION:
+                described.error_code = ErrorCode.GROUP_ID_NOT_FOUND
+                described.error_message = f"Group {group_id} not found." if group is None else f"Group {group_id} is not a classic group."
+        return Outcome.answer(ticket, DescribeGroupsResponse(groups=[described]))
+
+    def delete_group(self, ticket: Ticket, group_id: str) -> Outcome:
+        """Forget a group that has no members, with all its offsets."""
+        group = self._groups.get(group_id)
+        code = ErrorCode.GROUP_ID_NOT_FOUND if group is None else group.refusal_of_deletion()
+        outcome = Outcome.answer(ticket, DeleteGroupsResponse(results=[DeletableGroupResult(group_id=group_id, error_code=code)]))
+        if group is not None and code is ErrorCode.NONE:
+            outcome.records += self._offset_requests.tombstones_of_all(group_id)
+            outcome.records += self._tombstones_of_group(group)
+        return outcome
+
+    def _tombstones_of_group(self, group: Group) -> list[CoordinatorRecord]:
+        if isinstance(group, ClassicGroup):
+            self._rebalance.forget_all(group)
+        return group.tombstones()
+
+    # State
+
+    def replay(self, record: CoordinatorRecord, *, offset: int, producer_id: int) -> None:
+        key, value = record.key, record.value
+        if isinstance(key, records.OffsetCommitKey):
+            assert value is None or isinstance(value, records.OffsetCommitValue)
+            self._replay_offset(key.group, key.topic, key.partition, value, offset, producer_id)
+        elif isinstance(key, records.GroupMetadataKey):
+            assert value is None or isinstance(value, records.GroupMetadataValue)
+            if value is None:
+                self._groups.remove(key.group)
+            else:
+                self._groups.put(ClassicGroup.of_record(key.group, value))
+        elif isinstance(key, records.LegacyOffsetCommitKey):
+            assert value is None or isinstance(value, records.LegacyOffsetCommitValue)
+            self._replay_offset(key.group, key.topic, key.partition, _of_legacy(value), offset, producer_id)
+
+    def _replay_offset(
+        self, group_id: str, topic: str, partition: int, value: records.OffsetCommitValue | None, offset: int, producer_id: int
+    ) -> None:
+        if value is not None and self._groups.get(group_id) is None:
+            # Nobody ever joined: a group that only keeps offsets.
+            self._groups.put(ClassicGroup(group_id, value.commit_timestamp))
+        self._offsets.replay(group_id, topic, partition, value, record_offset=offset, producer_id=producer_id)
+
+    def replay_end_of_transaction(self, producer_id: int, *, is_committed: bool) -> None:
+        self._offsets.end_transaction(producer_id, is_committed=is_committed)
+
+    def on_loaded(self, image: MetadataImage, now: Moment) -> Outcome:
+        """Members have as long as a session to show themselves to this coordinator."""
+        outcome = Outcome()
+        settings = self._settings()
+        for group in self._groups:
+            if not isinstance(group, ClassicGroup):
+                continue
+            for member in group.members.values():
+                self._rebalance.keep_alive(group, member, now)
+            if len(group.members) > settings.members_max:
+                # So that those who lose their place can still commit.
+                self._rebalance.prepare(group, now, outcome)
+        self._schedule_expiry(now.monotonic_ms + settings.offsets_retention_check_interval_ms)
+        return outcome
+
+    def on_metadata_update(self, delta: MetadataDelta, image: MetadataImage, now: Moment) -> Iterator[Outcome]:
+        """Offsets of topics that are gone go with them."""
+        for topic in delta.topics.deleted_topics.values():
+            tombstones = self._offset_requests.tombstones_of_topic(topic.name, Uuid(topic.id))
+            for first in range(0, len(tombstones), TOMBSTONES_PER_OUTCOME_MAX):
+                yield Outcome(tombstones[first : first + TOMBSTONES_PER_OUTCOME_MAX])
+
+    # Time
+
+    def next_deadline_ms(self) -> int | None:
+        return self._deadlines.next_ms()
+
+    def act_on_time(self, now: Moment) -> Iterator[Outcome]:
+        while (action := self._deadlines.take_due(now.monotonic_ms)) is not None:
+            yield action(now)
+
+    def _schedule_expiry(self, at_ms: int) -> None:
+        self._deadlines.set("expiry", at_ms, self._expire)
+
+    def _expire(self, now: Moment) -> Outcome:
+        """Forget offsets whose retention is over, and groups that have nothing left."""
+        outcome = Outcome()
+        is_complete = True
+        for group in self._groups:
+            expired, is_all_expired = self._offset_requests.tombstones_of_expired(group, now)
+            outcome.records += expired
+            if is_all_expired and group.is_empty:
+                outcome.records += self._tombstones_of_group(group)
+            if len(outcome.records) >= TOMBSTONES_PER_OUTCOME_MAX:
+                is_complete = False
+                break
+        interval_ms = self._settings().offsets_retention_check_interval_ms if is_complete else EXPIRY_PAUSE_MS
+        self._schedule_expiry(now.monotonic_ms + interval_ms)
+        return outcome
+
+
+def _of_legacy(value: records.LegacyOffsetCommitValue | None) -> records.OffsetCommitValue | None:
+    if value is None:
+        return None
+    return records.OffsetCommitValue(offset=value.offset, metadata=value.metadata, commit_timestamp=value.commit_timestamp)
