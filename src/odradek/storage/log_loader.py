@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from odradek.base.errors import CorruptRecords
-from odradek.base.identifiers import Uuid
+from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.config.log_configuration import LogConfiguration
-from odradek.storage.errors import CorruptIndex
+from odradek.storage.errors import CorruptCheckpoint, CorruptIndex
 from odradek.storage.file_names import (
     CLEANED_SUFFIX,
     DELETED_SUFFIX,
@@ -70,7 +70,7 @@ def load_log(
     filesystem = place.filesystem
     try:
         names = _settle_leftovers(place, filesystem.list_names(place.directory))
-        topic_id = _agreed_topic_id(place, topic_id)
+        topic_id = _agreed_topic_id(place, topic_id, was_ever_flushed=was_clean or recovery_point > 0)
     except FileNotFoundError:
         if filesystem.is_directory(place.directory):
             raise
@@ -235,9 +235,20 @@ def _has_readable_end(segment: Segment) -> bool:
         return False
 
 
-def _agreed_topic_id(place: LogPlace, topic_id: Uuid | None) -> Uuid | None:
-    """The id in the directory wins; who asks for another has to look (a deleted topic of the same name)."""
-    found = read_partition_metadata(place.filesystem, place.directory)
+def _agreed_topic_id(place: LogPlace, topic_id: Uuid | None, *, was_ever_flushed: bool) -> Uuid | None:
+    """The id in the directory wins; who asks for another has to look (a deleted topic of the same name).
+
+    Raises:
+        CorruptCheckpoint: the id cannot be read, though it has been durable.
+    """
+    try:
+        found = read_partition_metadata(place.filesystem, place.directory)
+    except CorruptCheckpoint:
+        if was_ever_flushed:
+            raise
+        # A log's first flush waits for this file too, so a power cut that tore it found nothing durable in the log. Which incarnation of
+        # the topic it was nobody knows any more: it belongs to none, or records of a deleted topic could come back in its successor.
+        return ZERO_UUID
     if found is None and topic_id is not None:
         write_partition_metadata(place.filesystem, place.directory, topic_id)
     return found if found is not None else topic_id
