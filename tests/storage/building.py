@@ -15,6 +15,7 @@ from odradek.records.record import Record
 from odradek.storage.filesystem import FileSystem
 from odradek.storage.log import Log
 from odradek.storage.memory_filesystem import MemoryFileSystem
+from odradek.storage.open_files import OPEN_FILES_MAX, OpenFiles
 
 PARTITION = TopicPartition("orders", 0)
 LOG_PATH = "/data/orders-0"
@@ -63,6 +64,7 @@ class Shelf:
         self.filesystem = filesystem if filesystem is not None else MemoryFileSystem(self.clock.now_ms)
         self.configuration = configuration or LogConfiguration()
         self.path = path
+        self.open_files_max = OPEN_FILES_MAX
         self.filesystem.make_directories(path.rpartition("/")[0])
         self.log = self.open()
 
@@ -77,6 +79,7 @@ class Shelf:
             log_start_offset=log_start_offset,
             was_clean=was_clean,
             dice=random.Random(1),
+            open_files=OpenFiles(self.filesystem, self.open_files_max),
         )
         return self.log
 

@@ -75,7 +75,7 @@ def test_times_are_found_before_in_and_behind_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", NONSENSE)
 def test_greatest_time_may_be_its_own(name: str) -> None:
-    shelf, nonsense = shelf_with(name)
+    shelf, _ = shelf_with(name)
     shelf.log.truncate_to(shelf.log.log_end_offset - 1)
 
     assert shelf.log.offset_of_max_timestamp() == TimestampAt(LATER_MS, 1, 1)
