@@ -174,6 +174,11 @@ class SegmentEnd:
         waited_ms = max_timestamp - self.first_timestamp if self.first_timestamp >= 0 else now_ms - self.created_ms
         return waited_ms > segment_ms - self.jitter_ms
 
+    def has_room_for(self, size: i64, batches_count: i64, segment_bytes: i64) -> bool:
+        """Whether so many batches of `size` bytes together need no new segment, but for their age."""
+        slots_left = min(self.offset_slots_left, self.time_slots_left)
+        return self.size + size <= segment_bytes and slots_left > batches_count
+
     def is_index_full(self) -> bool:
         return self.offset_slots_left <= 0 or self.time_slots_left <= 0
 
@@ -232,6 +237,7 @@ class LogTail:
         "end",
         "file_handle",
         "flush_messages",
+        "found_end_offset",
         "high_watermark",
         "is_log_append_time",
         "is_owner_waiting",
@@ -272,6 +278,8 @@ class LogTail:
         # What is below survives a power cut. Never above the log end.
         self.recovery_point: i64 = 0
         self.flush_messages: i64 = INT64_MAX
+        # Where the log ended when it was opened, or was cut since.
+        self.found_end_offset = log_end_offset
         self.producers = producers
         self.is_ready = False
         # The owner has something to do behind the next write: markers to settle, or to say that there is room again.
@@ -397,10 +405,14 @@ class LogTail:
         return self.log_end_offset - self.recovery_point >= self.flush_messages
 
     def promised_end(self) -> i64:
-        """Up to where this log alone lets its records be seen: its end, but where a flush is due only what is durable."""
+        """Up to where this log alone lets its records be seen: its end, but where a flush is due only what is durable.
+
+        What was found at the start was seen in an earlier life, and was acknowledged if it was to be: it is not held back until the next
+        flush, which may come late.
+        """
         if self.log_end_offset - self.recovery_point < self.flush_messages:
             return self.log_end_offset
-        return max(self.recovery_point, self.high_watermark)
+        return max(self.recovery_point, self.high_watermark, self.found_end_offset)
 
     def attach(self, end: SegmentEnd, file_handle: FileHandle, log_end_offset: i64) -> None:
         """Go on with another segment, or with this one after it was cut. Nothing may be staged."""
@@ -410,6 +422,7 @@ class LogTail:
         self.file_handle = file_handle
         self.log_end_offset = log_end_offset
         self.staged_end_offset = log_end_offset
+        self.found_end_offset = min(self.found_end_offset, log_end_offset)
         self.last_write_offset = -1
         self.last_write_position = -1
 
