@@ -54,6 +54,11 @@ class Broker:
     def address(self) -> str:
         return f"{self.host}:{self.port}"
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether a process that was started here is no more."""
+        return self.process is not None and self.process.poll() is not None
+
     def cpu_s(self) -> float:
         """Raises NotMeasurable for a broker on another machine."""
         return processes.cpu_s(self._known_process())
@@ -73,7 +78,7 @@ class Broker:
         """
         until = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < until:
-            if self.process is not None and self.process.poll() is not None:
+            if self.has_ended:
                 break
             with suppress(OSError):
                 client = self.client()

@@ -97,7 +97,7 @@ def _install(environment: Path, allow_interpreted: bool) -> None:
         else:
             shutil.copy(source, copy / name)
     setting = {"ODRADEK_PURE": "1"} if allow_interpreted else {"ODRADEK_REQUIRE_COMPILED": "1"}
-    command = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", copy]
+    command = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(copy)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=clean_environment() | setting)
     if done.returncode != 0:
         raise NotMeasurable(f"Odradek could not be installed: {done.stdout[-2000:]}{done.stderr[-2000:]}")

@@ -18,8 +18,6 @@ DELETE_VERSION: Final = 6
 LATEST: Final = -1
 LEADERS_SECONDS_MAX: Final = 120
 ASK_INTERVAL_S: Final = 0.02
-# Deleted files of a measurement would otherwise fill the page cache for another minute, and be written to the disk.
-QUICK_REMOVAL: Final = {"file.delete.delay.ms": "0"}
 
 
 def create_topic(broker: Broker, name: str, partition_count: int, configs: Mapping[str, str] | None = None) -> None:
@@ -38,7 +36,7 @@ def create_topics(broker: Broker, names: list[str], partition_count: int, config
     Raises:
         NotMeasurable: one was refused.
     """
-    settings = [CreatableTopicConfig(key, text) for key, text in (QUICK_REMOVAL | dict(configs or {})).items()]
+    settings = [CreatableTopicConfig(key, text) for key, text in (configs or {}).items()]
     topics = [CreatableTopic(name=name, num_partitions=partition_count, replication_factor=1, configs=settings) for name in names]
     client = broker.client()
     try:

@@ -1,0 +1,91 @@
+"""Produce or consume as a user of confluent-kafka does, in a process of its own; prints what was measured as JSON.
+
+    python -m benchmarks.librdkafka_work produce|consume ADDRESS TOPIC PARTITIONS RECORDS
+
+The values have 100 bytes. Nothing is tuned but what the client itself advises for throughput: a linger of 5 ms.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from typing import Final
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+
+VALUE: Final = bytes(100)
+QUEUE_MESSAGES_MAX: Final = 500_000
+CONSUMED_AT_ONCE: Final = 10_000
+SILENCE_SECONDS_MAX: Final = 20.0
+
+
+def produce(address: str, topic: str, partition_count: int, record_count: int) -> float:
+    """Seconds until all records were acknowledged.
+
+    Raises:
+        RuntimeError: a record was not.
+    """
+    refused: list[KafkaError] = []
+    producer = Producer(
+        {
+            "bootstrap.servers": address,
+            "linger.ms": 5,
+            "acks": "all",
+            "queue.buffering.max.messages": QUEUE_MESSAGES_MAX,
+            "on_delivery": lambda error, _: refused.append(error) if error is not None else None,
+        }
+    )
+    began = time.perf_counter()
+    for index in range(record_count):
+        while True:
+            try:
+                producer.produce(topic, VALUE, partition=index % partition_count)
+                break
+            except BufferError:
+                producer.poll(0.01)
+        if index % 1000 == 0:
+            producer.poll(0)
+    left = producer.flush(60)
+    if left or refused:
+        raise RuntimeError(f"{left} records were not acknowledged, {len(refused)} refused: {refused[:1]}")
+    return time.perf_counter() - began
+
+
+def consume(address: str, topic: str, partition_count: int, record_count: int) -> float:
+    """Seconds until all records were read from the beginning of the log, without a group.
+
+    Raises:
+        RuntimeError: they did not come.
+    """
+    consumer = Consumer({"bootstrap.servers": address, "group.id": "unused", "enable.auto.commit": False})
+    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(partition_count)])
+    began = time.perf_counter()
+    heard, received = began, 0
+    while received < record_count:
+        messages = consumer.consume(CONSUMED_AT_ONCE, 0.1)
+        failures = [message.error() for message in messages if message.error() is not None]
+        if failures:
+            raise RuntimeError(f"the consumer met {failures[0]}")
+        if messages:
+            heard = time.perf_counter()
+        elif time.perf_counter() - heard > SILENCE_SECONDS_MAX:
+            raise RuntimeError(f"{received} of {record_count} records came")
+        received += len(messages)
+    elapsed = time.perf_counter() - began
+    consumer.close()
+    return elapsed
+
+
+def main() -> int:
+    kind, address, topic, partition_count, record_count = sys.argv[1:]
+    work = {"produce": produce, "consume": consume}[kind]
+    elapsed_s = work(address, topic, int(partition_count), int(record_count))
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    print(json.dumps({"elapsed_s": elapsed_s, "own_cpu_s": usage.ru_utime + usage.ru_stime}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

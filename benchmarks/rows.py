@@ -1,0 +1,44 @@
+"""The table: all rows in the order in which they are measured.
+
+The order matters. A node is idle before it has worked, memory after load comes after load, and what leaves thousands of topics behind comes
+last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from benchmarks import rows_clients, rows_connections, rows_fetch, rows_node, rows_produce, rows_requests
+from benchmarks.odradek_install import NotMeasurable
+from benchmarks.row import Row
+
+ROWS: Final[Sequence[Row]] = (
+    *rows_node.ROWS,
+    *rows_produce.ROWS,
+    *rows_fetch.ROWS,
+    *rows_requests.ROWS,
+    *rows_connections.ROWS,
+    *rows_clients.ROWS,
+    *rows_node.LAST_ROWS,
+    *rows_requests.LAST_ROWS,
+)
+
+
+def chosen_rows(names: str | None) -> Sequence[Row]:
+    """The rows of a list with commas, in the order of the table; all of them for None. `produce-*` is every row that begins so.
+
+    Raises:
+        NotMeasurable: a name is no row.
+    """
+    if names is None:
+        return ROWS
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    unknown = [name for name in wanted if not any(_is_meant(name, row) for row in ROWS)]
+    if unknown:
+        raise NotMeasurable(f"there is no row {', '.join(unknown)}; the rows are {', '.join(row.name for row in ROWS)}")
+    return [row for row in ROWS if any(_is_meant(name, row) for name in wanted)]
+
+
+def _is_meant(name: str, row: Row) -> bool:
+    return row.name.startswith(name[:-1]) if name.endswith("*") else row.name == name
