@@ -165,7 +165,9 @@ def rebuild_producers(
 
 def bring_producers(producers: ProducerStates, segments: Segments, *, log_start_offset: int, log_end_offset: int, now_ms: int) -> None:
     """As `rebuild_producers` when the log goes on behind `log_end_offset`."""
-    producers.return_to(log_start_offset, log_end_offset, now_ms)
+    # Records below the log start are no reader's any more, but what their producers have sent is still the last of it.
+    first_offset = min(log_start_offset, segments.first.base_offset) if len(segments) else log_start_offset
+    producers.return_to(first_offset, log_end_offset, now_ms)
     if producers.end_offset >= log_end_offset:
         return
     last_bases = segments.base_offsets[-2:]
@@ -173,7 +175,7 @@ def bring_producers(producers: ProducerStates, segments: Segments, *, log_start_
         if segment.base_offset in last_bases and segment.base_offset > producers.end_offset:
             producers.end_offset = segment.base_offset
             producers.renew_snapshot()
-        _replay_segment(producers, segment, max(producers.end_offset, log_start_offset), log_end_offset)
+        _replay_segment(producers, segment, producers.end_offset, log_end_offset)
     producers.end_offset = log_end_offset
     producers.renew_snapshot()
 

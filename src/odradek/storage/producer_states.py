@@ -182,12 +182,15 @@ class ProducerStates:
         for offset in [offset for offset in self._snapshots if offset > log_end_offset]:
             self._remove(offset)
 
-    def return_to(self, log_start_offset: int, upper_bound: int, now_ms: int) -> None:
-        """Go back to the newest good snapshot between log start and `upper_bound`; `end_offset` says up to where it holds.
+    def return_to(self, first_offset: int, upper_bound: int, now_ms: int) -> None:
+        """Go back to the newest good snapshot from `first_offset`, where the files begin, to `upper_bound`; `end_offset` says up to where
+        it holds.
 
-        Bad snapshots are removed, and then an older one serves; those below the log start too. What lies behind the bound stays.
+        Bad snapshots are removed, and then an older one serves. So are those below `first_offset`, but not the one that stands there: it
+        alone knows the producers of what retention has removed. Kafka drops it, and after a restart takes a repetition for something new.
+        What lies behind the bound stays.
         """
-        for offset in [offset for offset in self._snapshots if offset <= log_start_offset]:
+        for offset in [offset for offset in self._snapshots if offset < first_offset]:
             self._remove(offset)
         self._clear()
         while newest := self._newest_snapshot(upper_bound):
@@ -202,7 +205,7 @@ class ProducerStates:
             self._adopt_ongoing()
             self.end_offset = self._last_snapshot_offset = newest
             return
-        self.end_offset = self._last_snapshot_offset = log_start_offset
+        self.end_offset = self._last_snapshot_offset = first_offset
 
     def _newest_snapshot(self, upper_bound: int) -> int:
         """The offset of the newest snapshot that is not above `upper_bound`, 0 if there is none: nobody takes one of nothing."""
@@ -220,7 +223,8 @@ class ProducerStates:
     def log_start_moved(self, log_start_offset: int) -> None:
         self.forget_replicated(log_start_offset)
         self.end_offset = max(self.end_offset, log_start_offset)
-        self._last_snapshot_offset = self._snapshots[-1] if self._snapshots else log_start_offset
+        # With no snapshot left the next one is due even if nothing is appended any more: the producers are not in the log.
+        self._last_snapshot_offset = self._snapshots[-1] if self._snapshots else 0
 
     def remove_stray_snapshots(self, segment_base_offsets: Iterable[int]) -> None:
         """Keep the snapshots at the beginning of a segment, and the newest of all; after a crash there can be others."""
