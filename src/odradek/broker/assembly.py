@@ -26,6 +26,7 @@ from odradek.broker.fetch_sessions import FetchSessionCache
 from odradek.broker.formatting import BOOTSTRAP_CHECKPOINT
 from odradek.broker.group_coordinator import GroupCoordinator
 from odradek.broker.log_housekeeping import LogHousekeeping
+from odradek.broker.log_opener import LogOpener, ProgressListener
 from odradek.broker.metadata_publisher import MetadataPublisher
 from odradek.broker.node import Node
 from odradek.broker.partitions import PartitionRegistry
@@ -87,6 +88,8 @@ class NodeRun:
         self._clock = clock
         self._dice = dice
         self._loop = asyncio.get_running_loop()
+        # A pool that was given is used for everything, so that whoever gave it decides in which order things happen.
+        self._owns_pool = pool is None
         self._pool: Executor = pool or ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="odradek-disk")
         self._turn = Turn(self._loop.call_soon)
         self._purgatory = Purgatory(clock, self._loop.call_later)
@@ -94,8 +97,8 @@ class NodeRun:
         self._configuration = DynamicConfiguration(settings, settings[setting.NODE_ID])
         self._server = Server(settings, self._loop, self._turn, clock, network or SystemNetwork())
 
-    async def run(self, stop: asyncio.Event, ready: Callable[[ReadyReport], None]) -> None:
-        """Start, serve until `stop` is set, and stop in good order.
+    async def run(self, stop: asyncio.Event, ready: Callable[[ReadyReport], None], on_recovery: ProgressListener | None = None) -> None:
+        """Start, serve until `stop` is set, and stop in good order. `on_recovery` is told how far the opening of the logs has come.
 
         Raises:
             StartRefused: the node cannot start.
@@ -111,7 +114,7 @@ class NodeRun:
                 node_id=self._settings[setting.NODE_ID],
             )
             try:
-                await self._run_with(logs, ports, stop, ready)
+                await self._run_with(logs, ports, stop, ready, on_recovery)
             finally:
                 # After a clean stop everything is closed already, and this does nothing more.
                 for directory in logs.directories:
@@ -122,7 +125,12 @@ class NodeRun:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     async def _run_with(
-        self, logs: LogDirectories, ports: Mapping[str, int], stop: asyncio.Event, ready: Callable[[ReadyReport], None]
+        self,
+        logs: LogDirectories,
+        ports: Mapping[str, int],
+        stop: asyncio.Event,
+        ready: Callable[[ReadyReport], None],
+        on_recovery: ProgressListener | None,
     ) -> None:
         logs.producer_id_expiration_ms = self._settings[setting.PRODUCER_ID_EXPIRATION_MS]
         directory_id = self._metadata_directory_id(logs)
@@ -134,7 +142,10 @@ class NodeRun:
         # From here on the settings stored in the metadata hold, for the logs too.
         self._publisher.add(self._configuration)
         image = self._publisher.image
-        logs.open_existing(lambda topic: self._configuration.log_configuration(topic, image))
+        if not await self._open_logs(logs, image, stop, on_recovery):
+            # What is not open yet would be taken for clean, or fall out of the checkpoints: everything stays as a crash leaves it.
+            driver.raft.close()
+            return
         set_strays_aside(logs, image)
         partitions = PartitionRegistry(self._settings[setting.NODE_ID], logs, self._purgatory, self._configuration.log_configuration)
         self._publisher.add(partitions)
@@ -160,8 +171,22 @@ class NodeRun:
             logs.close(lifecycle.epoch)
             driver.raft.close()
 
+    async def _open_logs(
+        self, logs: LogDirectories, image: MetadataImage, stop: asyncio.Event, on_recovery: ProgressListener | None
+    ) -> bool:
+        """Open all logs, in threads of their own; False if `stop` came first."""
+        threads = self._configuration[setting.NUM_RECOVERY_THREADS_PER_DATA_DIR]
+        own = ThreadPoolExecutor(threads * len(logs.directories), thread_name_prefix="odradek-recovery") if self._owns_pool else None
+        try:
+            opener = LogOpener(logs, self._clock, own or self._pool, threads_per_directory=threads, on_progress=on_recovery)
+            return await opener.open_all(lambda topic: self._configuration.log_configuration(topic, image), stop)
+        finally:
+            if own is not None:
+                own.shutdown(wait=True, cancel_futures=True)
+
     def _serve(self, node: Node, tasks: asyncio.TaskGroup) -> None:
         appends = AppendTurn(self._turn, self._purgatory, self._clock, self._loop, self._pool)
+        node.logs.on_shortage = appends.refuse_until_end
         produce = ProducePath(node.partitions, appends, self._clock, ProduceSlowPath(node))
         node.groups = GroupCoordinator(node, appends, tasks, self._loop)
         self._publisher.add(node.groups)
@@ -176,6 +201,7 @@ class NodeRun:
         log.info("stopping", extra={"node": self._settings[setting.NODE_ID]})
         await self._server.drain()
         await lifecycle.leave()
+        await self._server.say_goodbye()
         self._server.close()
         await driver.stop()
 
@@ -338,4 +364,7 @@ def set_strays_aside(logs: LogDirectories, image: MetadataImage) -> None:
         is_known = topic is not None and held.topic_partition.partition in topic.partitions and held.topic_id in (None, topic.id)
         if not is_known:
             log.warning("log belongs to no partition of the cluster and is set aside", extra={"partition": str(held.topic_partition)})
-            logs.set_aside(held.topic_partition)
+            try:
+                logs.set_aside(held.topic_partition)
+            except StorageFailure as error:
+                log.error("stray log could not be set aside", extra={"partition": str(held.topic_partition), "reason": str(error)})

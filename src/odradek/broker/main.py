@@ -13,6 +13,7 @@ from collections.abc import Callable
 from odradek.base.clock import SystemClock
 from odradek.base.errors import OdradekError
 from odradek.broker.assembly import NodeRun
+from odradek.broker.log_opener import ProgressListener
 from odradek.broker.ready_report import ReadyReport
 from odradek.config.settings import Settings
 from odradek.storage.filesystem import RealFileSystem
@@ -24,16 +25,18 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 SIGNAL_EXIT_CODE_BASE = 128
 
 
-def serve(settings: Settings, *, ready: Callable[[ReadyReport], None]) -> int:
+def serve(settings: Settings, *, ready: Callable[[ReadyReport], None], on_recovery: ProgressListener | None = None) -> int:
     """Run the node of `settings` until SIGTERM or SIGINT; returns the exit code. `ready` is called once, when clients can connect.
+
+    `on_recovery` is told several times a second how far the opening of the logs has come; without it the log tells, every ten seconds.
 
     Raises:
         StartRefused: the node cannot start; the sentence says why.
     """
-    return asyncio.run(_serve(settings, ready))
+    return asyncio.run(_serve(settings, ready, on_recovery))
 
 
-async def _serve(settings: Settings, ready: Callable[[ReadyReport], None]) -> int:
+async def _serve(settings: Settings, ready: Callable[[ReadyReport], None], on_recovery: ProgressListener | None) -> int:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
 
@@ -52,7 +55,7 @@ async def _serve(settings: Settings, ready: Callable[[ReadyReport], None]) -> in
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, on_signal, number)
     try:
-        await NodeRun(settings, RealFileSystem(), SystemClock(), random.Random()).run(stop, on_ready)
+        await NodeRun(settings, RealFileSystem(), SystemClock(), random.Random()).run(stop, on_ready, on_recovery)
     except BaseExceptionGroup as failures:
         refusal = _single_refusal(failures)
         if refusal is not None:

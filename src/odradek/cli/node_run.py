@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import errno
 import logging
+import shutil
 import socket
 import sys
 from collections.abc import Container, Iterable, Mapping
@@ -17,6 +18,7 @@ from odradek.base.structured_log import LEVEL_BY_NAME, ROOT_LOGGER_NAME, LogForm
 from odradek.broker.ready_report import ReadyReport
 from odradek.cli.port_owner import owner_of
 from odradek.cli.problems import CommandFailed, ExitCode
+from odradek.cli.recovery_line import RecoveryLine
 from odradek.config.broker_settings_file import start_notices
 from odradek.config.listeners import WILDCARD_HOSTS, Endpoint, listeners
 from odradek.config.settings import Settings
@@ -69,7 +71,12 @@ def run_node(settings: Settings) -> int:
     # The only import here that brings asyncio and the broker with it: whatever is wrong before is said without the wait for them.
     from odradek.broker.main import serve
 
-    return serve(settings, ready=print_ready)
+    line = RecoveryLine(sys.stderr, shutil.get_terminal_size().columns) if sys.stderr.isatty() else None
+    try:
+        return serve(settings, ready=print_ready, on_recovery=None if line is None else line.show)
+    finally:
+        if line is not None:
+            line.clear()
 
 
 def refuse_ports_in_use(endpoints: Iterable[Endpoint]) -> None:

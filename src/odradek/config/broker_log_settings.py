@@ -55,10 +55,9 @@ LOG_DIR_FAILURE_TIMEOUT_MS = long(
 NUM_RECOVERY_THREADS_PER_DATA_DIR = integer(
     "num.recovery.threads.per.data.dir",
     2,
-    "How many logs of one directory are loaded at once in a Java broker.",
+    "How many threads open and recover the logs of one directory when the node starts.",
     importance=HIGH,
     scope=CLUSTER_WIDE,
-    effect=INERT,
     minimum=1,
 )
 

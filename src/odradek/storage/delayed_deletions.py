@@ -1,12 +1,13 @@
 """Files and directories that have been renamed away and are removed for good a little later (`file.delete.delay.ms`).
 
 The delay lets readers that have just found a segment finish with it. What is still waiting when the node stops carries its suffix
-(`.deleted`, `-delete`) and is found and removed at the next start.
+(`.deleted`, `-delete`) and is found and removed at the next start. On a full disk nothing waits: a reader of this node has open what it
+reads, so nobody but the disk can tell that a file went early.
 """
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from odradek.storage.filesystem import FileSystem
 
@@ -29,6 +30,12 @@ class DelayedDeletions:
     def add_directory(self, path: str, due_ms: int) -> None:
         heappush(self._due, (due_ms, path, True))
 
+    def take_over(self, other: DelayedDeletions) -> None:
+        """Wait for what `other` waits for."""
+        for due in other._due:
+            heappush(self._due, due)
+        other._due.clear()
+
     def deadline_ms(self) -> int | None:
         """When `remove_due` next has something to do."""
         return self._due[0][0] if self._due else None
@@ -40,6 +47,21 @@ class DelayedDeletions:
             _, path, is_directory = heappop(self._due)
             due.append((path, is_directory))
         return due
+
+    def hasten(self, directory: str, now_ms: int) -> int:
+        """Let everything in `directory` go now; how many paths that were."""
+        inside = directory + "/"
+        hastened = [(due_ms, path, is_directory) for due_ms, path, is_directory in self._due if due_ms > now_ms and path.startswith(inside)]
+        if hastened:
+            going = set(hastened)
+            self._due = [waiting for waiting in self._due if waiting not in going]
+            self._due.extend((now_ms, path, is_directory) for _, path, is_directory in hastened)
+            heapify(self._due)
+        return len(hastened)
+
+    def add_again(self, path: str, due_ms: int, *, is_directory: bool) -> None:
+        """It could not be removed; try again at `due_ms`."""
+        heappush(self._due, (due_ms, path, is_directory))
 
     def remove(self, path: str, *, is_directory: bool) -> None:
         if is_directory:

@@ -25,7 +25,7 @@ from odradek.storage.filesystem import File, FileSystem
 from odradek.storage.flush_work import FlushWork
 from odradek.storage.log_loader import LoadedLog, load_log
 from odradek.storage.log_place import LogPlace
-from odradek.storage.log_recovery import rebuild_producers
+from odradek.storage.log_recovery import ScanListener, nobody_listens, rebuild_producers
 from odradek.storage.log_tail import StagedAppend
 from odradek.storage.log_writer import LogWriter
 from odradek.storage.open_files import OpenFiles
@@ -109,8 +109,10 @@ class Log:
         recovery_point: int = 0,
         log_start_offset: int = 0,
         was_clean: bool = False,
+        names: list[str] | None = None,
+        on_scanned: ScanListener = nobody_listens,
     ) -> Log:
-        """As `open`, in surroundings that several logs share."""
+        """As `open`, in surroundings that several logs share. `names` is what is in the directory, if somebody has just looked."""
         loaded = load_log(
             place,
             configuration,
@@ -118,8 +120,24 @@ class Log:
             recovery_point=recovery_point,
             log_start_offset=log_start_offset,
             was_clean=was_clean,
+            names=names,
+            on_scanned=on_scanned,
         )
         return cls(place, configuration, loaded)
+
+    def let_go_of_files(self) -> None:
+        """Close what is open; it is opened again when touched."""
+        for segment in self.segments:
+            segment.close()
+
+    def settle_in(self, open_files: OpenFiles, dice: random.Random, deletions: DelayedDeletions) -> None:
+        """From now on share these with the other logs of the node. No file may be open."""
+        deletions.take_over(self.place.deletions)
+        self.place.open_files = open_files
+        self.place.dice = dice
+        self.place.deletions = deletions
+        for segment in self.segments:
+            segment.settle_in(open_files)
 
     @property
     def topic_partition(self) -> TopicPartition:
@@ -394,6 +412,7 @@ class Log:
             names_version=writer.names_version,
             epochs_version=self.leader_epochs.version,
             truncations_count=self._truncations_count,
+            parent=self._parent_to_sync(),
         )
 
     def begin_flush_of_batches(self) -> FlushWork:
@@ -407,7 +426,14 @@ class Log:
             (),
             self.directory if has_new_names else None,
             truncations_count=self._truncations_count,
+            parent=self._parent_to_sync(),
         )
+
+    def _parent_to_sync(self) -> str | None:
+        """The log directory until the first flush: a power cut must not take the whole log's name away."""
+        writer = self._writer
+        is_new = writer.names_version > 0 == writer.durable_names_version
+        return self.directory.rpartition("/")[0] if is_new else None
 
     def end_flush(self, work: FlushWork) -> None:
         """The work has run: what it covers is durable.

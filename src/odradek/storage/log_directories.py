@@ -1,8 +1,9 @@
 """All logs of one node, over all of its log directories (`LogManager.scala`).
 
-New logs go to the directory with the fewest. A directory whose disk fails goes offline with all its logs; the others serve on. The
-cadence of checkpoints, flushes and removals is the driver's: it calls `begin_checkpoint`, `logs_to_flush` and `deletions.remove_due` when
-their time has come.
+New logs go to the directory with the fewest. A directory whose disk fails goes offline with all its logs; the others serve on. One whose
+disk is full stays: what needs room is refused or tried again later, everything else goes on, and that is said once. The cadence of
+checkpoints, flushes and removals is the driver's: it calls `begin_checkpoint`, `logs_to_flush` and `deletions.remove_due` when their time
+has come.
 
 Invariants: a partition has at most one live log; a directory is marked clean only after every log in it has been closed and made durable.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar, assert_never
 
@@ -23,10 +25,12 @@ from odradek.storage.checkpoint_work import Checkpoint, CheckpointWork
 from odradek.storage.clean_shutdown import NO_BROKER_EPOCH
 from odradek.storage.delayed_deletions import DelayedDeletions
 from odradek.storage.directory_identity import check_identities
+from odradek.storage.errors import NoRoom, is_shortage
 from odradek.storage.file_names import DELETE_DIRECTORY_SUFFIX, STRAY_DIRECTORY_SUFFIX, leaving_directory_name, log_directory_name
 from odradek.storage.filesystem import FileSystem
 from odradek.storage.log import Log
 from odradek.storage.log_directory import LogDirectory
+from odradek.storage.log_opening import DirectoryOpening, LogToOpen, OpeningControl, look_at
 from odradek.storage.log_place import LogPlace
 from odradek.storage.meta_properties import write_meta_properties
 from odradek.storage.open_files import OPEN_FILES_MAX, OpenFiles
@@ -36,6 +40,9 @@ log = logging.getLogger("odradek.storage.log_directories")
 
 
 Value = TypeVar("Value")
+
+# A disk that has taken writes for so long without refusing one is not full any more. While it is, small writes fit and large ones do not.
+SHORTAGE_OVER_AFTER_MS = 5_000
 
 
 class LogDirectories:
@@ -54,6 +61,8 @@ class LogDirectories:
         "cluster_id",
         "deletions",
         "directories",
+        "on_directory_failure",
+        "on_shortage",
         "producer_id_expiration_ms",
     )
 
@@ -81,6 +90,10 @@ class LogDirectories:
         self.directories = list(directories)
         self.deletions = DelayedDeletions(filesystem)
         self.producer_id_expiration_ms = PRODUCER_ID_EXPIRATION_MS_DEFAULT
+        # Hears when a directory goes offline, its logs already being so.
+        self.on_directory_failure: Callable[[LogDirectory], None] = _ignore
+        # Hears of every write that did not fit (`LogPlace.on_shortage`).
+        self.on_shortage: Callable[[Callable[[], None]], bool] = _never_refuse
 
     @classmethod
     def open(
@@ -141,15 +154,64 @@ class LogDirectories:
     def open_existing(self, configuration_of: Callable[[str], LogConfiguration]) -> None:
         """Open every log that is there, with the settings of its topic; what waits for its removal goes on waiting.
 
+        Waits until all is done. A node opens them in threads (`broker.log_opener`), in the same pieces.
+
+        Raises:
+            StartRefused: two directories hold the same partition.
+        """
+        control = OpeningControl()
+        for opening in self.begin_opening(configuration_of):
+            try:
+                for portion in opening.portions():
+                    look_at(portion, control)
+                for waiting in opening.plan():
+                    waiting.open(control)
+            except OSError as error:
+                self.opening_failed(opening, error)
+            self.take_in(opening, [opened for opened in opening.logs if opened.log is not None])
+
+    def begin_opening(self, configuration_of: Callable[[str], LogConfiguration]) -> list[DirectoryOpening]:
+        """What is to be opened, by directory; what waits for its removal goes on waiting. `take_in` is due for each log that is open then.
+
         Raises:
             StartRefused: two directories hold the same partition.
         """
         self.take_into_use()
-        for directory in self.directories:
+        openings: list[DirectoryOpening] = []
+        for directory in self._online():
+            opening = DirectoryOpening(directory)
             try:
-                self._open_logs_in(directory, configuration_of)
+                self._find_logs_in(opening, configuration_of)
             except OSError as error:
                 self._fail(directory, error)
+                continue
+            openings.append(opening)
+        holder_of: dict[TopicPartition, LogDirectory] = {}
+        for opening in openings:
+            for found in opening.logs:
+                holder = holder_of.setdefault(found.topic_partition, opening.directory)
+                if holder is not opening.directory:
+                    raise StartRefused(
+                        f"both {holder.path} and {opening.directory.path} hold {found.topic_partition}: remove the older one"
+                    )
+        return openings
+
+    def take_in(self, opening: DirectoryOpening, logs: Sequence[LogToOpen]) -> None:
+        """Logs of the opening are open: they belong to the node now."""
+        directory = opening.directory
+        for opened in logs:
+            held = opened.log
+            assert held is not None, f"{opened.topic_partition} is not open"
+            held.settle_in(self._open_files, self._dice, self.deletions)
+            self._logs[held.topic_partition] = held
+            self._directory_of[held.topic_partition] = directory
+            if not directory.is_online:
+                held.go_offline()
+        directory.logs_count += len(logs)
+
+    def opening_failed(self, opening: DirectoryOpening, error: OSError) -> None:
+        """The disk failed while a log of the opening was opened."""
+        self._fail(opening.directory, error)
 
     def get(self, partition: TopicPartition) -> Log | None:
         return self._logs.get(partition)
@@ -171,6 +233,7 @@ class LogDirectories:
 
         Raises:
             StorageFailure: no directory is left, or the disk refused.
+            NoRoom: there is no room for it in any directory; it can be tried again.
         """
         assert partition not in self._logs, f"there is a log of {partition} already"
         self.take_into_use()
@@ -179,16 +242,35 @@ class LogDirectories:
         for checkpoint, gone in self._stale.items():
             if partition in gone:
                 self.checkpoint(checkpoint)
-        directory = self._roomiest(set(cordoned))
+                if partition in gone:
+                    raise NoRoom(f"the checkpoints still name a former log of {partition}, and there is no room to write them anew")
+        refusal = StorageFailure("every log directory is offline")
+        for directory in self._by_logs_count(set(cordoned)):
+            try:
+                created = self._create_in(directory, partition, topic_id, configuration)
+            except NoRoom as error:
+                refusal = error
+                continue
+            self._logs[partition] = created
+            self._directory_of[partition] = directory
+            directory.logs_count += 1
+            return created
+        raise refusal
+
+    def _create_in(self, directory: LogDirectory, partition: TopicPartition, topic_id: Uuid, configuration: LogConfiguration) -> Log:
+        place = self._place(directory, log_directory_name(partition), partition)
         try:
-            created = Log.load(self._place(directory, log_directory_name(partition), partition), configuration, topic_id=topic_id)
+            return Log.load(place, configuration, topic_id=topic_id)
         except OSError as error:
-            self._fail(directory, error)
-            raise StorageFailure(f"the log of {partition} could not be made in {directory.path}: {error}") from error
-        self._logs[partition] = created
-        self._directory_of[partition] = directory
-        directory.logs_count += 1
-        return created
+            message = f"the log of {partition} could not be made in {directory.path}: {error}"
+            if not is_shortage(error):
+                self._fail(directory, error)
+                raise StorageFailure(message) from error
+            # A directory without its files would be taken for the log when it is tried again.
+            with suppress(OSError):
+                self._filesystem.remove_tree(place.directory)
+            self.note_shortage(directory, error)
+            raise NoRoom(message) from error
 
     def delete_async(self, partition: TopicPartition) -> None:
         """Take a log away; its directory gets another name now and is removed after `file.delete.delay.ms`.
@@ -213,10 +295,16 @@ class LogDirectories:
         )
 
     def end_checkpoint(self, work: CheckpointWork) -> None:
-        """The work has run: who could not be written is offline."""
+        """The work has run: who could not be written is offline, or waits for the next time if there was no room."""
+        is_written = True
         for directory, error in work.failures:
-            self._fail(directory, error)
-        self._stale[work.checkpoint] -= work.gone
+            if is_shortage(error):
+                self.note_shortage(directory, error)
+                is_written = False
+            else:
+                self._fail(directory, error)
+        if is_written:
+            self._stale[work.checkpoint] -= work.gone
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write it, waiting for the disks."""
@@ -241,6 +329,36 @@ class LogDirectories:
         """The logs that have rolled a segment which is not durable yet (`Log.begin_flush(log.segments.active.base_offset)`)."""
         return [held for held in self._logs.values() if held.has_unflushed_segments and not held.is_offline]
 
+    # Directories without room
+
+    def note_shortage(self, directory: LogDirectory, error: OSError) -> None:
+        """Something did not fit into the directory."""
+        directory.shortage_ms = self._clock.monotonic_ms()
+        directory.has_written_since_shortage = False
+        if directory.shortage is None:
+            directory.shortage = error
+            log.error(
+                "log directory has no room: what does not fit is refused until there is",
+                extra={"directory": directory.path, "reason": str(error)},
+            )
+
+    def directories_without_room(self) -> list[LogDirectory]:
+        """Where something did not fit lately. Who has been able to write for a while since is not among them any more."""
+        now_ms = self._clock.monotonic_ms()
+        for directory in self.directories:
+            is_over = directory.has_written_since_shortage and now_ms - directory.shortage_ms >= SHORTAGE_OVER_AFTER_MS
+            if directory.shortage is not None and is_over:
+                directory.shortage = None
+                log.info("log directory has room again", extra={"directory": directory.path})
+        return [directory for directory in self._online() if directory.shortage is not None]
+
+    def _write_did_not_fit(self, directory: LogDirectory, error: OSError, accept_again: Callable[[], None]) -> bool:
+        self.note_shortage(directory, error)
+        return self.on_shortage(accept_again)
+
+    def _write_fits_again(self, directory: LogDirectory) -> None:
+        directory.has_written_since_shortage = True
+
     def remove_expired_producers(self, now_ms: int) -> None:
         for held in self._logs.values():
             held.producers.remove_expired(now_ms)
@@ -260,35 +378,36 @@ class LogDirectories:
         for directory in self.directories:
             directory.release()
 
-    def _open_logs_in(self, directory: LogDirectory, configuration_of: Callable[[str], LogConfiguration]) -> None:
+    def _find_logs_in(self, opening: DirectoryOpening, configuration_of: Callable[[str], LogConfiguration]) -> None:
+        directory = opening.directory
         recovery_points = directory.recovery_points()
         log_start_offsets = directory.log_start_offsets()
         high_watermarks = directory.high_watermarks()
         configuration_by_topic: dict[str, LogConfiguration] = {}
+        found: set[TopicPartition] = set()
         for name, partition in directory.log_names():
-            if partition in self._logs:
-                raise StartRefused(f"both {self._directory_of[partition].path} and {directory.path} hold {partition}: remove the older one")
             configuration = configuration_by_topic.get(partition.topic)
             if configuration is None:
                 configuration = configuration_by_topic[partition.topic] = configuration_of(partition.topic)
-            opened = Log.load(
-                self._place(directory, name, partition),
-                configuration,
-                recovery_point=recovery_points.get(partition, 0),
-                log_start_offset=log_start_offsets.get(partition, 0),
-                was_clean=directory.was_clean,
+            found.add(partition)
+            opening.logs.append(
+                LogToOpen(
+                    place=self._place(directory, name, partition),
+                    configuration=configuration,
+                    recovery_point=recovery_points.get(partition, 0),
+                    log_start_offset=log_start_offsets.get(partition, 0),
+                    high_watermark=high_watermarks.get(partition, 0),
+                    was_clean=directory.was_clean,
+                    dice_seed=self._dice.getrandbits(32) if configuration.segment_jitter_ms > 0 else 0,
+                )
             )
-            opened.high_watermark = high_watermarks.get(partition, 0)
-            self._logs[partition] = opened
-            self._directory_of[partition] = directory
-            directory.logs_count += 1
         # A crash can have come between the deletion of a log and the checkpoints that no longer name it.
         for checkpoint, offsets in (
             (Checkpoint.RECOVERY_POINTS, recovery_points),
             (Checkpoint.LOG_STARTS, log_start_offsets),
             (Checkpoint.HIGH_WATERMARKS, high_watermarks),
         ):
-            self._stale[checkpoint].update(offsets.keys() - self._logs.keys())
+            self._stale[checkpoint].update(offsets.keys() - found)
         for name, topic in directory.leaving_names():
             due_ms = self._clock.now_ms() + configuration_of(topic).file_delete_delay_ms
             self.deletions.add_directory(f"{directory.path}/{name}", due_ms)
@@ -302,18 +421,24 @@ class LogDirectories:
                 return
 
     def _dismiss(self, partition: TopicPartition, suffix: str) -> None:
-        held = self._logs.pop(partition)
-        directory = self._directory_of.pop(partition)
-        for gone in self._stale.values():
-            gone.add(partition)
-        directory.logs_count -= 1
+        held = self._logs[partition]
+        directory = self._directory_of[partition]
         name = leaving_directory_name(partition, suffix, self._dice)
         try:
             held.rename_directory(f"{directory.path}/{name}")
         except OSError as error:
+            message = f"the log of {partition} could not be renamed: {error}"
+            if is_shortage(error):
+                self.note_shortage(directory, error)
+                raise NoRoom(message) from error
             self._fail(directory, error)
-            raise StorageFailure(f"the log of {partition} could not be renamed: {error}") from error
-        held.go_offline()
+            raise StorageFailure(message) from error
+        finally:
+            held.go_offline()
+        del self._logs[partition], self._directory_of[partition]
+        for gone in self._stale.values():
+            gone.add(partition)
+        directory.logs_count -= 1
         self.deletions.add_directory(held.directory, self._clock.now_ms() + held.configuration.file_delete_delay_ms)
 
     def _place(self, directory: LogDirectory, name: str, partition: TopicPartition) -> LogPlace:
@@ -326,14 +451,15 @@ class LogDirectories:
             self.deletions,
             self.producer_id_expiration_ms,
             lambda error: self._fail(directory, error),
+            lambda error, accept_again: self._write_did_not_fit(directory, error, accept_again),
+            lambda: self._write_fits_again(directory),
         )
 
-    def _roomiest(self, cordoned: set[str]) -> LogDirectory:
+    def _by_logs_count(self, cordoned: set[str]) -> list[LogDirectory]:
+        """Where a new log may go, in the order of preference."""
         online = self._online()
-        if not online:
-            raise StorageFailure("every log directory is offline")
         candidates = [directory for directory in online if directory.path not in cordoned] or online
-        return min(candidates, key=lambda directory: directory.logs_count)
+        return sorted(candidates, key=lambda directory: directory.logs_count)
 
     def _online(self) -> list[LogDirectory]:
         return [directory for directory in self.directories if directory.is_online]
@@ -342,7 +468,10 @@ class LogDirectories:
         try:
             write(value)
         except OSError as error:
-            self._fail(directory, error)
+            if is_shortage(error):
+                self.note_shortage(directory, error)
+            else:
+                self._fail(directory, error)
 
     def _fail(self, directory: LogDirectory, error: OSError) -> None:
         """An error of the disk: the directory and all its logs are offline."""
@@ -352,3 +481,12 @@ class LogDirectories:
         log.error("log directory is offline", extra={"directory": directory.path, "reason": str(error)})
         for held in self.logs_in(directory):
             held.go_offline()
+        self.on_directory_failure(directory)
+
+
+def _ignore(directory: LogDirectory) -> None:
+    return
+
+
+def _never_refuse(accept_again: Callable[[], None]) -> bool:
+    return False

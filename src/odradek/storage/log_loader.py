@@ -60,16 +60,19 @@ def load_log(
     recovery_point: int = 0,
     log_start_offset: int = 0,
     was_clean: bool = False,
+    names: list[str] | None = None,
     on_scanned: ScanListener = nobody_listens,
 ) -> LoadedLog:
     """The log in `place`, made if there is none. The offsets are those of the checkpoints, 0 where these know nothing.
+
+    `names` is what is in the directory, if somebody has just looked.
 
     Raises:
         OSError: the disk failed.
     """
     filesystem = place.filesystem
     try:
-        names = _settle_leftovers(place, filesystem.list_names(place.directory))
+        names = _settle_leftovers(place, filesystem.list_names(place.directory) if names is None else names)
         topic_id = _agreed_topic_id(place, topic_id, was_ever_flushed=was_clean or recovery_point > 0)
     except FileNotFoundError:
         if filesystem.is_directory(place.directory):

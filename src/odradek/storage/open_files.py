@@ -69,6 +69,12 @@ class FileHandle:
                 self._open_files.opened(self)
         return file
 
+    def settle_in(self, open_files: OpenFiles) -> None:
+        """Be counted among these from now on. The file may not be open."""
+        assert self._file is None
+        self._open_files = open_files
+        self._is_counted = False
+
     def forget(self) -> None:
         """Let the file go; it is opened again when touched. Called by the queue when the handle has left it."""
         self._file = None

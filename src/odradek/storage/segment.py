@@ -305,6 +305,12 @@ class Segment:
         for handle in self.handles():
             handle.close()
 
+    def settle_in(self, open_files: OpenFiles) -> None:
+        """Share these with other segments. No file may be open."""
+        self.open_files = open_files
+        for handle in self.handles():
+            handle.settle_in(open_files)
+
     def sync(self) -> None:
         """Make batches and indexes durable."""
         self.write_indexes()
