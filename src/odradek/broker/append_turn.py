@@ -2,9 +2,11 @@
 must wait for more than the write are taken back until it has come.
 
 Answers to Produce are queued in their connections as soon as the batches are staged, in the hope that the write succeeds, which
-it does but once in the life of a disk. Three things make an answer wait or change, and only then is it looked up again:
+it does unless the disk is full or broken. Three things make an answer wait or change, and only then is it looked up again:
 
-- the write failed: the partitions of that log answer KAFKA_STORAGE_ERROR;
+- the write failed: what should have gone into that log is answered KAFKA_STORAGE_ERROR. That can have happened in the middle of the turn,
+  where a segment was full; what was staged before and got into the log is answered as promised, and the log takes nothing more until the
+  turn is over, so that no offset that an answer of this turn names is given to anybody else;
 - the log promises a flush (`flush.messages`): the answers leave after one fsync that serves them all (`group_commit`), and so long the
   high watermark stays where it is, so that nobody reads what a power cut could still take;
 - `acks=all` and the in-sync replicas do not all have the records yet: the answer is parked under its partitions.
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Container, Hashable, Mapping
+from collections.abc import Callable, Container, Hashable, Mapping
 from concurrent.futures import Executor
 from typing import final
 
@@ -30,6 +32,7 @@ from odradek.net.output import HeldResponse
 from odradek.net.turn import Turn
 from odradek.protocol import apis
 from odradek.protocol.messages.produce import ProduceResponse
+from odradek.storage.errors import NoRoom
 
 log = logging.getLogger("odradek.broker.append_turn")
 
@@ -59,12 +62,17 @@ class QueuedAnswer:
 
     def refuse(self, partitions: Container[Partition]) -> None:
         """Answer KAFKA_STORAGE_ERROR for what should have gone to `partitions`; the rest of the answer stays."""
-        codes: dict[int, ErrorCode] = {}
-        for position, part in enumerate(self.frame.parts):
-            if part.error_code == 0 and part.partition in partitions:
-                part.error_code = codes[position] = ErrorCode.KAFKA_STORAGE_ERROR
-        if codes:
-            self.response = self.with_errors(codes)
+        self._refuse({n: part for n, part in enumerate(self.frame.parts) if part.error_code == 0 and part.partition in partitions})
+
+    def refuse_unwritten(self, partitions: Container[Partition]) -> None:
+        """As `refuse`, but for what is in the logs of `partitions` all the same."""
+        self._refuse({n: part for n, part in enumerate(self.frame.parts) if part.partition in partitions and _is_unwritten(part)})
+
+    def _refuse(self, parts: Mapping[int, ProducedPart]) -> None:
+        for part in parts.values():
+            part.error_code = ErrorCode.KAFKA_STORAGE_ERROR
+        if parts:
+            self.response = self.with_errors(dict.fromkeys(parts, ErrorCode.KAFKA_STORAGE_ERROR))
 
     def with_errors(self, code_by_part: dict[int, ErrorCode]) -> bytes:
         """The answer again, with other outcomes for the parts at some positions."""
@@ -90,7 +98,7 @@ class QueuedAnswer:
 class AppendTurn:
     """Gathers the appends of a turn; a hook of `Turn`."""
 
-    __slots__ = ("_answers", "_clock", "_dirty", "_group_commit", "_purgatory", "_turn")
+    __slots__ = ("_answers", "_clock", "_dirty", "_group_commit", "_purgatory", "_refusing", "_turn")
 
     def __init__(self, turn: Turn, purgatory: Purgatory, clock: Clock, loop: asyncio.AbstractEventLoop, pool: Executor) -> None:
         self._turn = turn
@@ -99,6 +107,8 @@ class AppendTurn:
         self._group_commit = GroupCommit(loop, pool)
         self._dirty: dict[Partition, None] = {}
         self._answers: list[QueuedAnswer] = []
+        # Lets logs for which there was no room take batches again.
+        self._refusing: list[Callable[[], None]] = []
         turn.add_hook(self.write)
 
     def add_partition(self, partition: Partition) -> None:
@@ -113,8 +123,23 @@ class AppendTurn:
         """There is something to write, though nobody waits for an answer."""
         self._turn.request_end()
 
+    def refuse_until_end(self, accept_again: Callable[[], None]) -> bool:
+        """A write did not fit into a log (`LogDirectories.on_shortage`): it takes nothing more until this turn is over."""
+        self._refusing.append(accept_again)
+        self._turn.request_end()
+        return True
+
     def write(self) -> None:
         """Write every log that something was staged in, and show what has become visible."""
+        try:
+            self._write_all()
+        finally:
+            if self._refusing:
+                refusing, self._refusing = self._refusing, []
+                for accept_again in refusing:
+                    accept_again()
+
+    def _write_all(self) -> None:
         if not self._dirty:
             # A repeated batch stages nothing, but is answered.
             self._answers.clear()
@@ -127,7 +152,8 @@ class AppendTurn:
         for partition in dirty:
             if not self._write(partition):
                 failed.add(partition)
-                continue
+                if partition.log.is_offline:
+                    continue
             if partition.high_watermark < partition.log.log_end_offset:
                 waiting.add(partition)
             if partition.log.is_flush_due:
@@ -136,9 +162,14 @@ class AppendTurn:
             self._reconsider(answers, failed, waiting, to_flush)
 
     def _write(self, partition: Partition) -> bool:
-        """Write what is staged in one log and show it; False if it is not in the log."""
+        """Write what is staged in one log and show what is in it; False if not all that was staged in this turn is."""
+        written = partition.log
         try:
-            partition.log.write_staged()
+            # Where nothing is staged any more, it may have failed to be written in the middle of the turn.
+            is_whole = written.write_staged() or not (written.is_refusing or written.is_offline)
+        except NoRoom:
+            # Said once for the whole directory, when it began.
+            is_whole = False
         except StorageFailure as error:
             log.error("append failed", extra={"partition": str(partition.topic_partition), "reason": str(error)})
             return False
@@ -147,7 +178,7 @@ class AppendTurn:
             log.exception("append failed", extra={"partition": str(partition.topic_partition)})
             return False
         self._show(partition)
-        return True
+        return is_whole
 
     def _show(self, partition: Partition) -> None:
         """Let everybody who waits for the partition see how far it has come."""
@@ -169,7 +200,7 @@ class AppendTurn:
                 continue
             held = answer.take_back()
             if is_failed:
-                answer.refuse(failed)
+                answer.refuse_unwritten(failed)
             # Some partitions of an answer may have failed while others have a promise to keep first.
             if is_to_flush:
                 await_flush.append((answer, held))
@@ -211,6 +242,11 @@ class AppendTurn:
             held.fulfil([answer.response])
 
 
+def _is_unwritten(part: ProducedPart) -> bool:
+    written = part.partition.log
+    return part.error_code == 0 and (written.is_offline or part.last_offset >= written.log_end_offset)
+
+
 class DelayedProduce:
     """An `acks=all` answer that waits for the high watermark to pass its records, or for its timeout (`DelayedProduce.scala`)."""
 
@@ -230,7 +266,9 @@ class DelayedProduce:
         codes: dict[int, ErrorCode] = {}
         for position, part in self._pending.items():
             partition = part.partition
-            if not partition.is_leader:
+            if partition.log.is_offline:
+                codes[position] = ErrorCode.KAFKA_STORAGE_ERROR
+            elif not partition.is_leader:
                 codes[position] = ErrorCode.NOT_LEADER_OR_FOLLOWER
             elif partition.high_watermark <= part.last_offset:
                 return False

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol, cast
 
-from odradek.base.errors import StartRefused
+from odradek.base.errors import RequestRefused, StartRefused
 from odradek.base.identifiers import Uuid
 from odradek.broker.metadata_publisher import MetadataPublisher
 from odradek.metadata.cluster import Endpoint
@@ -87,16 +87,24 @@ class BrokerLifecycle:
         """Send heartbeats until cancelled."""
         while True:
             await asyncio.sleep(self._heartbeat_interval_ms / 1000)
-            await self._heartbeat(want_fence=False, want_shut_down=False)
+            await self._try_heartbeat(want_shut_down=False)
 
     async def leave(self) -> bool:
         """Give leaderships away and be fenced; whether the controller agreed. Clients are served no longer after that."""
         for _ in range(LEAVING_HEARTBEATS_MAX):
-            heartbeat = await self._heartbeat(want_fence=False, want_shut_down=True)
-            if heartbeat.should_shut_down:
+            heartbeat = await self._try_heartbeat(want_shut_down=True)
+            if heartbeat is not None and heartbeat.should_shut_down:
                 return True
         log.warning("the controller did not let this broker leave in order", extra={"node": self._node_id})
         return False
+
+    async def _try_heartbeat(self, *, want_shut_down: bool) -> BrokerHeartbeatResponse | None:
+        """Send a heartbeat; None if the controller did not take it, whose disk may be full. The next one may fare better."""
+        try:
+            return await self._heartbeat(want_fence=False, want_shut_down=want_shut_down)
+        except RequestRefused as refusal:
+            log.warning("heartbeat was refused", extra={"node": self._node_id, "error": refusal.code.name, "reason": str(refusal)})
+            return None
 
     async def _heartbeat(self, *, want_fence: bool, want_shut_down: bool) -> BrokerHeartbeatResponse:
         request = BrokerHeartbeatRequest(

@@ -6,6 +6,9 @@ in the order of the decisions: the image is published, then the response leaves.
 committed yet, so it too waits for what was staged before it.
 
 What follows from time alone is done here as well, at its hour: a record of nothing when the log was idle, silent brokers, snapshots.
+
+When there is no room for the log, everything that waits for it is refused and forgotten, and the next request is decided on what is
+committed; the node serves on, and the log grows again as soon as it can. Any other error of the disk ends the node.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from dataclasses import dataclass
 
 from odradek.base.clock import Clock
 from odradek.base.error_codes import ErrorCode
-from odradek.base.errors import RequestRefused
+from odradek.base.errors import RequestRefused, StorageFailure
 from odradek.broker.metadata_publisher import MetadataPublisher
 from odradek.broker.raft_driver import RaftDriver, snapshot_to_load
 from odradek.broker.request import RequestContext
@@ -35,6 +38,7 @@ from odradek.raft.control_records import QuorumHistory
 from odradek.raft.describe import describe_quorum
 from odradek.raft.snapshot_files import SnapshotId, encode_snapshot
 from odradek.raft.snapshot_schedule import SnapshotSchedule, SnapshotSettings, snapshots_to_delete
+from odradek.storage.errors import NoRoom
 
 log = logging.getLogger("odradek.broker.controller_driver")
 
@@ -91,6 +95,7 @@ class ControllerDriver:
         self._work = asyncio.Event()
         self._is_running = False
         self._failure: BaseException | None = None
+        self._has_room = True
         self._last_append_ms = clock.monotonic_ms()
         self._last_session_check_ms = clock.monotonic_ms()
         self._snapshot_task: asyncio.Future[int] | None = None
@@ -191,8 +196,15 @@ class ControllerDriver:
         if not self._committing:
             return
         batches = pack((staged.values for staged in self._committing), timestamp_ms=self._clock.now_ms())
-        high_watermark = await self._raft.commit(batches)
         self._last_append_ms = self._clock.monotonic_ms()
+        try:
+            high_watermark = await self._raft.commit(batches)
+        except NoRoom as error:
+            self._refuse_staged(error)
+            return
+        if not self._has_room:
+            self._has_room = True
+            log.info("metadata log has room again")
         self._snapshot_schedule.on_records(sum(len(batch.data) for batch in batches))
         for staged in self._committing:
             assert staged.update is not None
@@ -202,6 +214,24 @@ class ControllerDriver:
                 staged.committed.set_result(None)
         self._committing = []
         self._write_snapshot_when_due()
+
+    def _refuse_staged(self, error: NoRoom) -> None:
+        """Nothing of what was decided since the last commit is in the log, nor ever will be."""
+        if self._has_room:
+            self._has_room = False
+            log.error("metadata log has no room: changes are refused until there is", extra={"reason": str(error)})
+        self._controller.go_back_to(self._publisher.image)
+        self._next_offset = self._raft.node.log_end_offset
+        self._refuse_waiting(RequestRefused(ErrorCode.KAFKA_STORAGE_ERROR, "The disk of the controller has no room for the change."))
+
+    def _refuse_waiting(self, refusal: RequestRefused) -> None:
+        for staged in [*self._committing, *self._staged]:
+            if not staged.committed.done():
+                staged.committed.set_exception(refusal)
+                # Nobody may be waiting any more; an exception that is never looked at would be logged as a mistake.
+                staged.committed.exception()
+        self._committing = []
+        self._staged.clear()
 
     async def _wait_for_work(self) -> None:
         if self._staged:
@@ -293,24 +323,24 @@ class ControllerDriver:
         self._snapshot_task = None
         error = task.exception()
         if error is not None:
-            log.error("metadata snapshot failed", exc_info=error)
+            self._snapshot_schedule.on_failure(self._clock.monotonic_ms())
+            log.error("metadata snapshot failed and is tried again", extra={"reason": str(error)})
             return
         log.info("metadata snapshot written", extra={"bytes": task.result()})
         metadata_log = self._raft.log
         doomed = snapshots_to_delete(metadata_log.snapshots(), metadata_log.size, self._snapshot_settings, self._clock.now_ms())
-        if doomed:
+        if not doomed:
+            return
+        try:
             metadata_log.delete_snapshots(doomed)
+        except (OSError, StorageFailure) as failure:
+            log.error("old metadata could not be removed", extra={"reason": str(failure)})
 
     def _fail(self, error: BaseException) -> None:
         """Nothing can be promised any more: whoever waits is told so, and no new request is taken."""
         self._is_running = False
         self._failure = error
-        for staged in [*self._committing, *self._staged]:
-            if not staged.committed.done():
-                staged.committed.set_exception(RequestRefused(ErrorCode.NOT_CONTROLLER, "The controller of this node has failed."))
-                # Nobody may be waiting any more; an exception that is never looked at would be logged as a mistake.
-                staged.committed.exception()
-        self._staged.clear()
+        self._refuse_waiting(RequestRefused(ErrorCode.NOT_CONTROLLER, "The controller of this node has failed."))
 
 
 def _whole(image: MetadataImage) -> MetadataDelta:

@@ -2,6 +2,8 @@
 
 `LogDirectories` knows how; this is when, with Kafka's cadence (`LogManager.startup`). Whatever waits for a disk waits in the pool. One task
 sleeps until the next thing is due, so that an idle node does nothing in between.
+
+On a full disk room is made where the settings allow it: retention does not wait for its hour, nor what is deleted for the end of its delay.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from odradek.config.broker import (
 )
 from odradek.config.log_configuration import LONG_MAX
 from odradek.storage.checkpoint_work import Checkpoint
+from odradek.storage.errors import NoRoom
 from odradek.storage.flush_work import FlushWork
 from odradek.storage.log import Log
 from odradek.storage.log_directories import LogDirectories
@@ -37,6 +40,10 @@ log = logging.getLogger("odradek.broker.log_housekeeping")
 
 # Rolled segments, `flush.ms` and leftovers are looked for this often; each look costs microseconds when there is nothing.
 LOOK_INTERVAL_MS = 1000
+# While a directory has no room, retention comes round as often as this.
+RETENTION_WITHOUT_ROOM_INTERVAL_MS = 5_000
+# What could not be removed is tried again after this time.
+REMOVAL_RETRY_MS = 60_000
 # So many segments are dropped in one turn of the loop: five files each get another name, which is some milliseconds for all.
 SEGMENTS_PER_TURN_MAX = 8
 # So many logs wait for the disk together before their segments go: the first wait is as a rule the only one that takes long.
@@ -65,8 +72,11 @@ class LogHousekeeping:
         self._clock = clock
         self._pool = pool
         self._oldest_unflushed_ms: dict[Log, int] = {}
+        self._removal: asyncio.Future[list[tuple[str, bool, OSError]]] | None = None
+        self._last_retention_ms: int | None = None
         now_ms = clock.monotonic_ms()
         from_the_start = (
+            ("room", LOOK_INTERVAL_MS, self._make_room),
             ("flush", LOOK_INTERVAL_MS, self._flush_due),
             ("leftovers", LOOK_INTERVAL_MS, self._remove_leftovers),
             (
@@ -120,19 +130,26 @@ class LogHousekeeping:
         self._oldest_unflushed_ms = {held: since_ms for held, since_ms in self._oldest_unflushed_ms.items() if not held.is_offline}
         works: list[tuple[Log, FlushWork]] = []
         for held in self._logs.logs_to_flush():
-            work = held.begin_flush(held.segments.active.base_offset)
-            if work is not None:
-                works.append((held, work))
+            works.extend(self._begin_flush(held, held.segments.active.base_offset))
         for held in self._logs:
             configuration = held.configuration
             if configuration.flush_ms == LONG_MAX == configuration.flush_messages or held.is_offline:
                 continue
             if held.is_flush_due or (configuration.flush_ms < LONG_MAX and self._is_flush_overdue(held, now_ms)):
-                work = held.begin_flush()
-                if work is not None:
-                    works.append((held, work))
+                works.extend(self._begin_flush(held))
         for held, work in works:
             await self._flush(held, work)
+
+    def _begin_flush(self, held: Log, up_to: int | None = None) -> list[tuple[Log, FlushWork]]:
+        """What to wait for; nothing if there is nothing, or no room for what has to be written first."""
+        try:
+            work = held.begin_flush(up_to)
+        except NoRoom:
+            return []
+        except StorageFailure as error:
+            log.error("flush failed", extra={"partition": str(held.topic_partition), "reason": str(error)})
+            return []
+        return [] if work is None else [(held, work)]
 
     def _is_flush_overdue(self, held: Log, now_ms: int) -> bool:
         if held.recovery_point >= held.log_end_offset:
@@ -158,6 +175,7 @@ class LogHousekeeping:
 
     async def _drop_old_segments(self) -> None:
         """Let segments go that retention no longer keeps. Between two logs everybody else has a turn."""
+        self._last_retention_ms = self._clock.monotonic_ms()
         now_ms = self._clock.now_ms()
         logs = list(self._logs)
         for first in range(0, len(logs), LOGS_PER_WAIT_MAX):
@@ -222,17 +240,46 @@ class LogHousekeeping:
         partition = self._partitions.get(held.topic_partition.topic, held.topic_partition.partition)
         return partition if partition is not None and partition.log is held else None
 
-    async def _remove_leftovers(self) -> None:
-        """Remove, in the pool, the files whose `file.delete.delay.ms` is over."""
-        due = self._logs.deletions.take_due(self._clock.now_ms())
-        if not due:
+    async def _make_room(self) -> None:
+        """Where something did not fit lately, let go of what may go, and try again what waits for room."""
+        self._partitions.open_waiting()
+        full = self._logs.directories_without_room()
+        if not full:
             return
+        for directory in full:
+            self._logs.deletions.hasten(directory.path, self._clock.now_ms())
+        now_ms = self._clock.monotonic_ms()
+        if self._last_retention_ms is None or now_ms - self._last_retention_ms >= RETENTION_WITHOUT_ROOM_INTERVAL_MS:
+            for chore in self._chores:
+                if chore.do == self._drop_old_segments:
+                    chore.due_ms = now_ms
 
-        def remove() -> None:
-            for path, is_directory in due:
+    async def _remove_leftovers(self) -> None:
+        """Remove, in the pool, the files whose `file.delete.delay.ms` is over; large ones take their time, and everything else goes on."""
+        if self._removal is not None:
+            return
+        due = self._logs.deletions.take_due(self._clock.now_ms())
+        if due:
+            self._removal = asyncio.get_running_loop().run_in_executor(self._pool, self._remove_all, due)
+            self._removal.add_done_callback(self._on_removed)
+
+    def _remove_all(self, due: list[tuple[str, bool]]) -> list[tuple[str, bool, OSError]]:
+        """In a thread of the pool: what could not be removed, and why."""
+        left = []
+        for path, is_directory in due:
+            try:
                 self._logs.deletions.remove(path, is_directory=is_directory)
+            except OSError as error:
+                left.append((path, is_directory, error))
+        return left
 
-        await asyncio.get_running_loop().run_in_executor(self._pool, remove)
+    def _on_removed(self, removal: asyncio.Future[list[tuple[str, bool, OSError]]]) -> None:
+        self._removal = None
+        if removal.cancelled():
+            return
+        for path, is_directory, error in removal.result():
+            log.warning("deleted files could not be removed and are tried again", extra={"path": path, "reason": str(error)})
+            self._logs.deletions.add_again(path, self._clock.now_ms() + REMOVAL_RETRY_MS, is_directory=is_directory)
 
     async def _write_checkpoint(self, checkpoint: Checkpoint) -> None:
         work = self._logs.begin_checkpoint(checkpoint)

@@ -115,16 +115,21 @@ class Partition:
         self.leader_id = NO_LEADER
         self._purgatory.complete(self)
 
+    def lose_directory(self) -> None:
+        """The disk under the log has failed: whoever waits for the partition is told so."""
+        self.is_leader = False
+        self._purgatory.complete(self)
+
     def refusal(self, current_leader_epoch: int, *, is_leader_required: bool) -> ErrorCode:
         """Why a request that believes in `current_leader_epoch` (-1: in none) is not served here; NONE if it is."""
         if self.is_stopped:
             return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        if self.log.is_offline:
+            return ErrorCode.KAFKA_STORAGE_ERROR
         if current_leader_epoch >= 0 and current_leader_epoch != self.leader_epoch:
             return ErrorCode.FENCED_LEADER_EPOCH if current_leader_epoch < self.leader_epoch else ErrorCode.UNKNOWN_LEADER_EPOCH
         if is_leader_required and not self.is_leader:
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
-        if self.log.is_offline:
-            return ErrorCode.KAFKA_STORAGE_ERROR
         return ErrorCode.NONE
 
     # In-sync replicas and the high watermark

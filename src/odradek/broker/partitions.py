@@ -5,7 +5,8 @@ and drops those that are gone, together with their logs. What a topic's settings
 node's own settings, and given to the logs whole.
 
 A partition whose directory cannot be read is not in the registry but among the offline ones: its clients hear of a storage
-error, and the other partitions are served (`ReplicaManager.scala`, `HostedPartition`).
+error, and the other partitions are served (`ReplicaManager.scala`, `HostedPartition`). One for whose files there was no room is among
+them too, and is tried again.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from odradek.broker.purgatory import Purgatory
 from odradek.config.log_configuration import LogConfiguration
 from odradek.config.resource_type import CLUSTER_DEFAULT, ResourceType
 from odradek.metadata.delta import MetadataDelta
-from odradek.metadata.image import MetadataImage
+from odradek.metadata.image import EMPTY_IMAGE, MetadataImage
 from odradek.metadata.partition_registration import PartitionRegistration
 from odradek.metadata.topics import TopicDelta
+from odradek.storage.errors import NoRoom
 from odradek.storage.log import Log
 
 log = logging.getLogger("odradek.broker.partitions")
@@ -43,7 +45,7 @@ class LogStore(Protocol):
 class PartitionRegistry:
     """Every partition this node holds, by name and by topic id."""
 
-    __slots__ = ("_by_id", "_by_name", "_configuration_of", "_logs", "_node_id", "_offline", "_purgatory")
+    __slots__ = ("_by_id", "_by_name", "_configuration_of", "_image", "_logs", "_node_id", "_offline", "_purgatory", "_waiting")
 
     def __init__(
         self,
@@ -60,6 +62,9 @@ class PartitionRegistry:
         self._by_name: dict[tuple[str, int], Partition] = {}
         self._by_id: dict[tuple[bytes, int], Partition] = {}
         self._offline: set[tuple[str, int]] = set()
+        # Those of the offline ones that only wait for room.
+        self._waiting: set[tuple[str, int]] = set()
+        self._image = EMPTY_IMAGE
 
     # Lookups
 
@@ -89,6 +94,7 @@ class PartitionRegistry:
 
     def on_metadata_update(self, delta: MetadataDelta, image: MetadataImage) -> None:
         """Bring the partitions in step with `image`; `delta` says what changed since the last call."""
+        self._image = image
         # Gone topics first: the name of one may be the name of a new one in the same delta.
         for topic_image in delta.topics.deleted_topics.values():
             for index in topic_image.partitions:
@@ -100,6 +106,31 @@ class PartitionRegistry:
             self.configure_all(image)
         else:
             self.configure_topics((resource.name for resource in changed if resource.type == ResourceType.TOPIC), image)
+
+    # The disk
+
+    def open_waiting(self) -> None:
+        """Try again to make the logs for which there was no room."""
+        for topic_name, index in sorted(self._waiting):
+            topic = self._image.topics.by_name.get(topic_name)
+            registration = None if topic is None else topic.partitions.get(index)
+            if topic is None or registration is None:
+                self._forget_offline(topic_name, index)
+                continue
+            partition = self._open(topic.name, topic.id, index, self._configuration_of(topic_name, self._image))
+            if partition is not None:
+                log.info("partition has found room", extra={"partition": str(partition.topic_partition)})
+                self._apply(partition, registration)
+
+    def drop_failed(self) -> None:
+        """A log directory has failed: its partitions are offline, and whoever waits for them hears of it."""
+        for partition in list(self._by_name.values()):
+            if partition.log.is_offline:
+                self._take_out(partition.topic, partition.index)
+                self._offline.add((partition.topic, partition.index))
+                partition.lose_directory()
+
+    # Metadata, in detail
 
     def configure_topics(self, topics: Iterable[str], image: MetadataImage) -> None:
         """The settings of `topics` changed: give their logs the new ones."""
@@ -128,33 +159,36 @@ class PartitionRegistry:
             if partition is None:
                 if configuration is None:
                     configuration = self._configuration_of(topic.name, image)
-                partition = self._open(topic, index, configuration)
+                partition = self._open(topic.name, topic.id, index, configuration)
             if partition is not None:
                 self._apply(partition, registration)
 
-    def _open(self, topic: TopicDelta, index: int, configuration: LogConfiguration) -> Partition | None:
-        name = TopicPartition(topic.name, index)
+    def _open(self, topic: str, topic_id: Uuid, index: int, configuration: LogConfiguration) -> Partition | None:
+        name = TopicPartition(topic, index)
         try:
             existing = self._logs.get(name)
             if existing is not None and existing.topic_id is None:
-                existing.assign_topic_id(topic.id)
-            elif existing is not None and existing.topic_id != topic.id:
+                existing.assign_topic_id(topic_id)
+            elif existing is not None and existing.topic_id != topic_id:
                 # The topic was deleted and created again while this node was away.
                 log.info("deleting the log of a former topic of this name", extra={"partition": str(name)})
                 self._logs.delete_async(name)
                 existing = None
             if existing is None:
-                existing = self._logs.create(name, topic.id, configuration)
+                existing = self._logs.create(name, topic_id, configuration)
             else:
                 existing.configuration = configuration
         except StorageFailure as error:
-            log.error("partition is offline", extra={"partition": str(name), "reason": str(error)})
-            self._offline.add((topic.name, index))
+            if (topic, index) not in self._offline:
+                log.error("partition is offline", extra={"partition": str(name), "reason": str(error)})
+            self._offline.add((topic, index))
+            if isinstance(error, NoRoom):
+                self._waiting.add((topic, index))
             return None
-        self._offline.discard((topic.name, index))
-        partition = Partition(self._node_id, topic.name, index, topic.id, existing, self._purgatory)
-        self._by_name[topic.name, index] = partition
-        self._by_id[topic.id, index] = partition
+        self._forget_offline(topic, index)
+        partition = Partition(self._node_id, topic, index, topic_id, existing, self._purgatory)
+        self._by_name[topic, index] = partition
+        self._by_id[topic_id, index] = partition
         return partition
 
     def _apply(self, partition: Partition, registration: PartitionRegistration) -> None:
@@ -178,7 +212,7 @@ class PartitionRegistry:
             )
 
     def _drop(self, topic: str, index: int) -> None:
-        self._offline.discard((topic, index))
+        self._forget_offline(topic, index)
         self._remove(topic, index)
         name = TopicPartition(topic, index)
         if self._logs.get(name) is None:
@@ -189,7 +223,16 @@ class PartitionRegistry:
             log.error("log could not be deleted", extra={"partition": str(name), "reason": str(error)})
 
     def _remove(self, topic: str, index: int) -> None:
+        partition = self._take_out(topic, index)
+        if partition is not None:
+            partition.stop()
+
+    def _take_out(self, topic: str, index: int) -> Partition | None:
         partition = self._by_name.pop((topic, index), None)
         if partition is not None:
             del self._by_id[partition.topic_id, index]
-            partition.stop()
+        return partition
+
+    def _forget_offline(self, topic: str, index: int) -> None:
+        self._offline.discard((topic, index))
+        self._waiting.discard((topic, index))

@@ -16,7 +16,7 @@ from typing import assert_never
 
 from odradek.base.clock import Clock
 from odradek.base.error_codes import ErrorCode
-from odradek.base.errors import RequestRefused, StartRefused
+from odradek.base.errors import RequestRefused, StartRefused, StorageFailure
 from odradek.raft.control_records import VOTERS_NOT_IN_LOG, QuorumHistory
 from odradek.raft.effects import (
     AppendToLog,
@@ -28,12 +28,13 @@ from odradek.raft.effects import (
     ProposalRefused,
 )
 from odradek.raft.election_state import NOBODY
-from odradek.raft.events import BatchesProposed, LogFlushed, ProposedBatch, Started
+from odradek.raft.events import AppendRefused, BatchesProposed, LogFlushed, ProposedBatch, Started
 from odradek.raft.metadata_log import MetadataLog
 from odradek.raft.node import RaftNode, RaftTimeouts
 from odradek.raft.quorum_state_file import QuorumStateFile
 from odradek.raft.snapshot_files import BOOTSTRAP_SNAPSHOT, Snapshot, SnapshotId
 from odradek.raft.voters import Voter, VoterKey, VoterSet
+from odradek.storage.errors import NoRoom
 
 log = logging.getLogger("odradek.broker.raft_driver")
 
@@ -107,15 +108,23 @@ class RaftDriver:
         return self._high_watermark
 
     async def start(self) -> None:
-        """Take part in the quorum; a node that is the whole quorum leads when this returns, and its log is committed."""
-        await self._perform(self._node.step(Started(), self._clock.now_ms()))
+        """Take part in the quorum; a node that is the whole quorum leads when this returns, and its log is committed.
+
+        Raises:
+            StartRefused: the disk takes neither the election nor the leader's first record.
+        """
+        try:
+            await self._perform(self._node.step(Started(), self._clock.now_ms()))
+        except (OSError, StorageFailure) as error:
+            raise StartRefused(f"the quorum cannot be led from {self._log.directory}: {error}") from error
 
     async def commit(self, batches: Sequence[ProposedBatch]) -> int:
         """Append `batches`, wait until they are committed; the high watermark then.
 
         Raises:
             RequestRefused: NOT_CONTROLLER, this node does not lead.
-            OSError: the disk failed; nothing more can be promised.
+            NoRoom: nothing of it is in the log, which goes on as if it had not been asked for.
+            StorageFailure: the disk failed; nothing more can be promised.
         """
         await self._perform(self._node.step(BatchesProposed(tuple(batches)), self._clock.now_ms()))
         return self._high_watermark
@@ -130,7 +139,7 @@ class RaftDriver:
                     await self._in_pool(self._quorum_state.write, state, self._node.kraft_version, self._node.voters)
                 case AppendToLog(base_offset, leader_epoch, batches):
                     assert base_offset == self._log.end_offset, f"append at {base_offset}, the log ends at {self._log.end_offset}"
-                    self._log.append(batches, leader_epoch)
+                    self._append(base_offset, leader_epoch, batches)
                 case FlushLog(end_offset):
                     work = self._log.begin_flush()
                     if work is not None:
@@ -147,6 +156,15 @@ class RaftDriver:
                     raise RequestRefused(ErrorCode.NOT_CONTROLLER)
                 case _:
                     assert_never(effect)
+
+    def _append(self, base_offset: int, leader_epoch: int, batches: Sequence[ProposedBatch]) -> None:
+        try:
+            self._log.append(batches, leader_epoch)
+        except NoRoom as error:
+            if self._log.end_offset != base_offset:
+                raise StorageFailure(f"the metadata log took a part of what belongs together: {error}") from error
+            self._node.step(AppendRefused(base_offset), self._clock.now_ms())
+            raise
 
     async def _in_pool(self, function: object, *arguments: object) -> None:
         await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)  # type: ignore[arg-type]

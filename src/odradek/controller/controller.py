@@ -2,7 +2,8 @@
 
 `decide` reads the image as of the last record that was written, committed or not, and answers with records and a response. The driver
 writes the records, gives them to `replay`, and sends the response when they are committed; so the next decision already sees the last
-one, and nobody outside sees it before it is safe. A driver that cannot write must not go on: what was replayed would be ahead of the log.
+one, and nobody outside sees it before it is safe. A driver that cannot write must not go on from there, for what was replayed is ahead of
+the log: it goes back to the last image that is in it (`go_back_to`), or ends.
 
 The one thing that is no record is who was heard of lately (`BrokerSessions`); it starts afresh with every controller.
 """
@@ -174,6 +175,14 @@ class Controller:
         self._image = delta.apply(last_offset, epoch, append_time_ms)
         self._collisions.follow(delta.topics)
         return MetadataUpdate(self._image, delta)
+
+    def go_back_to(self, image: MetadataImage) -> None:
+        """Forget everything that was replayed behind `image`: it did not get into the log. Who was heard of lately stays known."""
+        self._image = image
+        self._collisions = TopicNameCollisions(image.topics.by_name)
+        self._registration_offset_by_broker = {
+            broker_id: offset for broker_id, offset in self._registration_offset_by_broker.items() if offset <= image.offset
+        }
 
     def load_snapshot(self, records: Sequence[MetadataRecord], *, end_offset: int, epoch: int, append_time_ms: int) -> MetadataUpdate:
         """Start from a snapshot instead of from nothing."""

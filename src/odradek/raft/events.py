@@ -26,6 +26,13 @@ class BatchesProposed:
 
 
 @dataclass(frozen=True, slots=True)
+class AppendRefused:
+    """There was no room for an append (`effects.AppendToLog`): the log still ends at `end_offset`."""
+
+    end_offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class LogFlushed:
     """Everything below `end_offset` is on this node's disk."""
 
@@ -37,4 +44,4 @@ class DeadlineReached:
     """The time `RaftNode.deadline_ms()` named has come."""
 
 
-Event = Started | BatchesProposed | LogFlushed | DeadlineReached
+Event = Started | BatchesProposed | AppendRefused | LogFlushed | DeadlineReached

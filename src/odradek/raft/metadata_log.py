@@ -24,6 +24,7 @@ from odradek.raft.snapshot_files import (
     write_snapshot,
 )
 from odradek.raft.snapshot_schedule import KeptSnapshot
+from odradek.storage.errors import NoRoom
 from odradek.storage.filesystem import FileSystem
 from odradek.storage.flush_work import FlushWork
 from odradek.storage.log import Log
@@ -92,12 +93,27 @@ class MetadataLog:
         return max(self._log.leader_epochs.latest_epoch, 0)
 
     def append(self, batches: Iterable[ProposedBatch], leader_epoch: int) -> None:
-        """Put batches at the end, stamped with their offsets and epoch; not yet on disk."""
-        self._log.append(b"".join(batch.data for batch in batches), leader_epoch, self._clock.now_ms())
+        """Put batches at the end, stamped with their offsets and epoch; not yet on disk.
+
+        Raises:
+            NoRoom: nothing of it is in the log.
+            StorageFailure: the disk failed.
+        """
+        parts = [batch.data for batch in batches]
+        data = b"".join(parts)
+        tail = self._log.tail
+        # A new segment in between would be two writes, of which only the second might fail.
+        if tail.is_ready and not tail.end.has_room_for(len(data), len(parts), tail.segment_bytes):
+            self._log.roll()
+        self._log.append(data, leader_epoch, self._clock.now_ms())
 
     def begin_flush(self) -> FlushWork | None:
         """What has to be waited for so that all appended so far is on disk; None if it is. `run` may wait in another thread."""
-        return self._log.begin_flush()
+        try:
+            return self._log.begin_flush()
+        except NoRoom:
+            # Indexes can wait: whatever is behind the recovery point is read anew after a crash.
+            return self._log.begin_flush_of_batches()
 
     def end_flush(self, work: FlushWork) -> None:
         """The work has run."""

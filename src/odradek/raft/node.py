@@ -25,7 +25,7 @@ from odradek.raft.effects import (
     ProposalRefused,
 )
 from odradek.raft.election_state import NOBODY, ElectionState
-from odradek.raft.events import BatchesProposed, DeadlineReached, Event, LogFlushed, ProposedBatch, Started
+from odradek.raft.events import AppendRefused, BatchesProposed, DeadlineReached, Event, LogFlushed, ProposedBatch, Started
 from odradek.raft.roles.candidate import Candidate
 from odradek.raft.roles.leader import Leader
 from odradek.raft.roles.resigned import Resigned
@@ -119,6 +119,9 @@ class RaftNode:
                 return self._on_started(now_ms)
             case BatchesProposed(batches):
                 return self._on_proposed(batches)
+            case AppendRefused(end_offset):
+                self._log_end_offset = end_offset
+                return []
             case LogFlushed(end_offset):
                 return self._on_flushed(end_offset)
             case DeadlineReached():

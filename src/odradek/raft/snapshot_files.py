@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from odradek.raft.control_records import QuorumHistory, quorum_records, snapshot
 from odradek.records.builder import encode_batch
 from odradek.records.control import ControlRecord, ControlType, encode_control_batch
 from odradek.records.record import Record
-from odradek.storage.filesystem import FileSystem
+from odradek.storage.filesystem import File, FileSystem
 
 CHECKPOINT_SUFFIX = ".checkpoint"
 PARTIAL_SUFFIX = ".checkpoint.part"
@@ -80,18 +81,31 @@ def encode_snapshot(
 
 
 def write_snapshot(filesystem: FileSystem, directory: str, snapshot_id: SnapshotId, batches: Iterable[bytes]) -> int:
-    """Write a whole snapshot and make it durable; its size in bytes."""
+    """Write a whole snapshot and make it durable; its size in bytes.
+
+    Raises:
+        OSError: there is no snapshot, and what was begun takes no room any more.
+    """
     final_path = f"{directory}/{snapshot_name(snapshot_id)}"
     partial_path = final_path.removesuffix(CHECKPOINT_SUFFIX) + PARTIAL_SUFFIX
     filesystem.unlink(partial_path)
-    file = filesystem.open(partial_path, create=True)
+    try:
+        size = _write_batches(filesystem.open(partial_path, create=True), batches)
+        filesystem.rename(partial_path, final_path)
+    except OSError:
+        with suppress(OSError):
+            filesystem.unlink(partial_path)
+        raise
+    filesystem.fsync_directory(directory)
+    return size
+
+
+def _write_batches(file: File, batches: Iterable[bytes]) -> int:
     size = 0
     for batch in batches:
         file.append(batch)
         size += len(batch)
     file.fsync()
-    filesystem.rename(partial_path, final_path)
-    filesystem.fsync_directory(directory)
     return size
 
 

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from odradek.raft.snapshot_files import SnapshotId
 
+# A snapshot that could not be written is tried again after this time.
+RETRY_MS = 60_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotSettings:
@@ -26,12 +29,13 @@ class SnapshotSettings:
 class SnapshotSchedule:
     """Counts bytes and time since the last snapshot."""
 
-    __slots__ = ("_bytes", "_last_ms", "_settings")
+    __slots__ = ("_bytes", "_last_ms", "_retry_ms", "_settings")
 
     def __init__(self, settings: SnapshotSettings, now_ms: int) -> None:
         self._settings = settings
         self._bytes = 0
         self._last_ms = now_ms
+        self._retry_ms: int | None = None
 
     def on_records(self, size: int) -> None:
         """`size` bytes were committed."""
@@ -41,9 +45,16 @@ class SnapshotSchedule:
         """A snapshot was begun or read."""
         self._bytes = 0
         self._last_ms = now_ms
+        self._retry_ms = None
+
+    def on_failure(self, now_ms: int) -> None:
+        """The snapshot that was begun last could not be written."""
+        self._retry_ms = now_ms + RETRY_MS
 
     def is_due(self, now_ms: int) -> bool:
         """Whether the metadata of now should be written down."""
+        if self._retry_ms is not None:
+            return now_ms >= self._retry_ms
         if self._bytes == 0:
             return False
         if self._bytes >= self._settings.record_bytes_between_snapshots_max:

@@ -26,6 +26,8 @@ class FlushWork:
     names_version: int = 0
     epochs_version: int = 0
     truncations_count: int = 0
+    # The log directory, in which the name of the log's own directory may be new; None when it is durable.
+    parent: str | None = None
 
     def run(self) -> None:
         """Wait for the disk.
@@ -52,3 +54,5 @@ class FlushWork:
                 self.filesystem.fsync_directory(self.directory)
             except FileNotFoundError:
                 return
+        if self.parent is not None:
+            self.filesystem.fsync_directory(self.parent)

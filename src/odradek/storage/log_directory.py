@@ -32,7 +32,7 @@ log = logging.getLogger("odradek.storage.log_directory")
 
 
 class LogDirectory:
-    """One directory of logs. `failure` is the error of the disk that took it offline."""
+    """One directory of logs. `failure` is the error of the disk that took it offline; `shortage` is not None while writes do not fit."""
 
     __slots__ = (
         "_filesystem",
@@ -40,10 +40,13 @@ class LogDirectory:
         "_writing",
         "_written_numbers",
         "failure",
+        "has_written_since_shortage",
         "logs_count",
         "meta",
         "path",
         "previous_broker_epoch",
+        "shortage",
+        "shortage_ms",
         "was_clean",
     )
 
@@ -55,6 +58,10 @@ class LogDirectory:
         self.path = path
         self.meta = meta
         self.failure: OSError | None = None
+        self.shortage: OSError | None = None
+        # When something did not fit for the last time, and whether anything has since.
+        self.shortage_ms = 0
+        self.has_written_since_shortage = False
         self.logs_count = 0
         self.was_clean = has_clean_shutdown(filesystem, path)
         self.previous_broker_epoch = read_broker_epoch(filesystem, path)

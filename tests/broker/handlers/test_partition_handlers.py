@@ -96,16 +96,19 @@ def test_log_start_is_on_the_disk_before_anybody_is_told(node: SmallNode) -> Non
         assert directory.log_start_offsets() == {TopicPartition("orders", 0): offset}
 
 
-def test_disk_that_refuses_the_log_start_is_told(node: SmallNode, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("number", "is_online"), [(errno.EIO, False), (errno.ENOSPC, True)])
+def test_disk_that_refuses_the_log_start_is_told(node: SmallNode, monkeypatch: pytest.MonkeyPatch, number: int, is_online: bool) -> None:
     node.append("orders", b"0", b"1", b"2")
 
     def refuse(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "no room")
+        raise OSError(number, "refused")
 
     monkeypatch.setattr(MemoryFileSystem, "replace", refuse)
 
     assert delete(node, 2) == (ErrorCode.KAFKA_STORAGE_ERROR, -1)
-    assert not node.logs.directories[0].is_online
+    assert node.logs.directories[0].is_online is is_online
+    monkeypatch.undo()
+    assert delete(node, 2) == ((0, 2) if is_online else (ErrorCode.KAFKA_STORAGE_ERROR, -1))
 
 
 @pytest.mark.parametrize("offset", [4, 2**62, -2])

@@ -53,12 +53,16 @@ def handle(
 async def _when_durable(
     node: Node, response: DeleteRecordsResponse, moved: list[tuple[Partition, DeleteRecordsPartitionResult]]
 ) -> DeleteRecordsResponse:
-    """The response, once no crash can bring back what was deleted. Kafka answers before; its checkpoint comes within a minute."""
+    """The response, once no crash can bring back what was deleted. Kafka answers before; its checkpoint comes within a minute.
+
+    Where a full disk has no room for the checkpoint, the records are gone and their segments make room, but that is not promised yet.
+    """
     work = node.logs.begin_checkpoint(Checkpoint.LOG_STARTS)
     await asyncio.get_running_loop().run_in_executor(node.pool, work.run)
     node.logs.end_checkpoint(work)
+    unwritten = {directory.path for directory, _ in work.failures}
     for partition, answer in moved:
-        if partition.log.is_offline:
+        if partition.log.is_offline or partition.log.directory.rpartition("/")[0] in unwritten:
             answer.error_code = ErrorCode.KAFKA_STORAGE_ERROR
             answer.low_watermark = NO_LOW_WATERMARK
     return response
