@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from odradek.base.errors import CorruptRecords
-from odradek.base.identifiers import ZERO_UUID, Uuid
+from odradek.base.identifiers import METADATA_TOPIC_NAME, ZERO_UUID, Uuid
 from odradek.config.log_configuration import LogConfiguration
+from odradek.storage.checkpoint_file import EpochStart
 from odradek.storage.errors import CorruptCheckpoint, CorruptIndex
 from odradek.storage.file_names import (
     CLEANED_SUFFIX,
@@ -73,7 +74,7 @@ def load_log(
     filesystem = place.filesystem
     try:
         names = _settle_leftovers(place, filesystem.list_names(place.directory) if names is None else names)
-        topic_id = _agreed_topic_id(place, topic_id, was_ever_flushed=was_clean or recovery_point > 0)
+        topic_id = _agreed_topic_id(place, topic_id, was_ever_flushed=recovery_point > 0)
     except FileNotFoundError:
         if filesystem.is_directory(place.directory):
             raise
@@ -146,15 +147,13 @@ class _Loading:
 
     def recover(self, recovery_point: int) -> None:
         """Scan every segment that can hold something behind the recovery point, and those before it that lost an index."""
-        if not self._epochs.entries:
-            # Every batch has an epoch: the file was lost while it was being replaced, and only the batches know what was in it.
-            recovery_point = 0
         for segment in self._segments:
             if segment.base_offset in self._incomplete and self._segments.end_offset_of(segment, 1 << 62) <= recovery_point:
                 self._recover_from(segment)
         unflushed = self._segments.between(recovery_point, 1 << 62) if len(self._segments) else []
         for index, segment in enumerate(unflushed):
-            if segment.base_offset not in self._empty and self._recover_from(segment):
+            truncated = 0 if segment.base_offset in self._empty else self._recover_from(segment)
+            if truncated or self._has_hole_behind(segment):
                 self._remove(unflushed[index + 1 :])
                 return
 
@@ -173,6 +172,7 @@ class _Loading:
         self._epochs.truncate_from_end(log_end_offset)
         self._epochs.truncate_from_start(log_start_offset)
         log_start_offset = max(log_start_offset, segments.first.base_offset)
+        self._fill_in_epochs(log_start_offset, log_end_offset)
         self._producers.remove_snapshots_beyond(log_end_offset)
         self._producers.remove_stray_snapshots(segments.base_offsets)
         now_ms = self._place.clock.now_ms()
@@ -196,6 +196,36 @@ class _Loading:
             log_end_offset=log_end_offset,
             recovery_point=log_end_offset if was_clean else min(recovery_point, log_end_offset),
         )
+
+    def _has_hole_behind(self, segment: Segment) -> bool:
+        """Whether a power cut has taken the end of a segment of the quorum's log, and left the next one.
+
+        The quorum's log has every offset, and no record of it means anything without those before. Other logs may have had holes from the
+        beginning (a cleaner made them), so with those nothing can be told from a hole, and Kafka goes on behind it.
+        """
+        if self._place.topic_partition.topic != METADATA_TOPIC_NAME:
+            return False
+        following = self._segments.higher(segment.base_offset)
+        return following is not None and segment.last_boundary()[0] < following.base_offset
+
+    def _fill_in_epochs(self, log_start_offset: int, log_end_offset: int) -> None:
+        """Read from the batches what the file of epochs does not know.
+
+        It was lost while it was being replaced, or was replaced when the log start had moved and the crash came before that was on the
+        disk. A log whose batches have no epochs is left alone.
+        """
+        earliest = self._epochs.earliest
+        known_from = log_end_offset if earliest is None else earliest.start_offset
+        found: list[EpochStart] = []
+        for segment in self._segments.between(log_start_offset, known_from) if log_start_offset < known_from else ():
+            for batch in segment.batches(log_start_offset, known_from):
+                epoch = int(batch.header.partition_leader_epoch)
+                if epoch < 0:
+                    return
+                if not found or epoch > found[-1].epoch:
+                    found.append(EpochStart(epoch, max(log_start_offset, int(batch.header.base_offset))))
+        if found:
+            self._epochs.fill_in(found)
 
     def _recover_from(self, segment: Segment) -> int:
         """Scan one segment with the producers as they were at its beginning; how many bytes were cut off."""
@@ -249,8 +279,13 @@ def _agreed_topic_id(place: LogPlace, topic_id: Uuid | None, *, was_ever_flushed
     except CorruptCheckpoint:
         if was_ever_flushed:
             raise
-        # A log's first flush waits for this file too, so a power cut that tore it found nothing durable in the log. Which incarnation of
-        # the topic it was nobody knows any more: it belongs to none, or records of a deleted topic could come back in its successor.
+        if topic_id is not None:
+            # Who asks knows whose log it is.
+            write_partition_metadata(place.filesystem, place.directory, topic_id)
+            return topic_id
+        # A log's first flush waits for this file too, so a power cut that tore it found nothing durable in the log; nor does a stop in good
+        # order wait for a log without records. Which incarnation of the topic it was nobody knows any more: it belongs to none, or
+        # records of a deleted topic could come back in its successor.
         return ZERO_UUID
     if found is None and topic_id is not None:
         write_partition_metadata(place.filesystem, place.directory, topic_id)
