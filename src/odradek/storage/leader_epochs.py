@@ -2,13 +2,14 @@
 
 Kept as `leader-epoch-checkpoint`. Epochs and start offsets both grow from entry to entry; a new entry removes those that contradict
 it. The file is replaced on every change without waiting for the disk, and made durable by the log's next flush, before the recovery
-point moves: what a crash takes away, recovery reads from the batches behind the recovery point, and from all of them where the file itself
-is lost.
+point moves: what a crash takes away, recovery reads from the batches behind the recovery point, and from all those in front of which the
+file knows nothing.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 
 from odradek.base.identifiers import NO_LEADER_EPOCH, NO_OFFSET
 from odradek.storage.checkpoint_file import EpochStart, read_epoch_checkpoint, write_epoch_checkpoint
@@ -101,6 +102,13 @@ class LeaderEpochs:
         if not passed or (passed == 1 and self._entries[0].start_offset == start_offset):
             return
         self._entries[:passed] = [EpochStart(self._entries[passed - 1].epoch, start_offset)]
+        self._is_written = False
+
+    def fill_in(self, earlier: Iterable[EpochStart]) -> None:
+        """Put in front what the batches there say."""
+        known, self._entries = self._entries, []
+        for entry in [*earlier, *known]:
+            self._adopt(entry)
         self._is_written = False
 
     def clear(self) -> None:

@@ -7,6 +7,7 @@ deletion are completed or removed first, so that no offset is in two segments.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from odradek.base.errors import CorruptRecords
@@ -217,13 +218,16 @@ class _Loading:
         earliest = self._epochs.earliest
         known_from = log_end_offset if earliest is None else earliest.start_offset
         found: list[EpochStart] = []
-        for segment in self._segments.between(log_start_offset, known_from) if log_start_offset < known_from else ():
-            for batch in segment.batches(log_start_offset, known_from):
-                epoch = int(batch.header.partition_leader_epoch)
-                if epoch < 0:
-                    return
-                if not found or epoch > found[-1].epoch:
-                    found.append(EpochStart(epoch, max(log_start_offset, int(batch.header.base_offset))))
+        if log_start_offset >= known_from:
+            return
+        with suppress(CorruptRecords):
+            for segment in self._segments.between(log_start_offset, known_from):
+                for batch in segment.batches(log_start_offset, known_from):
+                    epoch = int(batch.header.partition_leader_epoch)
+                    if epoch < 0:
+                        return
+                    if not found or epoch > found[-1].epoch:
+                        found.append(EpochStart(epoch, max(log_start_offset, int(batch.header.base_offset))))
         if found:
             self._epochs.fill_in(found)
 

@@ -96,8 +96,7 @@ class _SegmentProducers:
             self._aborted += _decided(self._producers, completed)
 
     def complete_all(self) -> None:
-        for aborted in self._aborted:
-            self._segment.transaction_index.append(aborted)
+        self._segment.transaction_index.replace_all(self._aborted)
 
 
 def replay_batch(producers: ProducerStates, header: BatchHeader, data: bytes, start: int) -> CompletedTransaction | None:

@@ -273,10 +273,9 @@ class Segment:
         return excess
 
     def forget_end(self, size: int) -> SegmentEnd:
-        """Empty the indexes and begin a new account of the segment, for `log_recovery` to fill."""
+        """Empty the indexes of offsets and times, and begin a new account of the segment, for `log_recovery` to fill."""
         self.offset_index.entries.rebuild()
         self.time_index.rebuild()
-        self.transaction_index.rebuild()
         self._remembered.clear()
         self._is_end_loaded = True
         old = self.end

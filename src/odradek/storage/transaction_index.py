@@ -8,6 +8,7 @@ Entries go to the file at once, but where the disk has no room for them they wai
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from struct import Struct
 
@@ -65,12 +66,7 @@ class TransactionIndex:
         if file.size() > written_size:
             # Part of an entry, left by a write that did not fit or by a crash.
             file.truncate(written_size)
-        file.append(
-            b"".join(
-                _ENTRY.pack(ENTRY_VERSION, aborted.producer_id, aborted.first_offset, aborted.last_offset, aborted.last_stable_offset)
-                for aborted in entries[-self._waiting_count :]
-            )
-        )
+        file.append(_encoded(entries[-self._waiting_count :]))
         self._waiting_count = 0
 
     def entries(self) -> list[AbortedTransaction]:
@@ -111,19 +107,22 @@ class TransactionIndex:
         """There is no file, so nothing need be looked for."""
         self._aborted = []
 
-    def rebuild(self) -> None:
-        """Begin anew, without entries."""
-        self._waiting_count = 0
-        if self._aborted:
-            self._aborted = None
-        if self._aborted is None:
-            self._aborted = []
-            try:
-                file = self.handle.file()
-            except FileNotFoundError:
-                return
-            if file.size():
+    def replace_all(self, aborted: list[AbortedTransaction]) -> None:
+        """Make these the only entries. A file that holds just them is left alone."""
+        if not aborted and self._aborted == []:
+            return
+        self._aborted, self._waiting_count = list(aborted), len(aborted)
+        try:
+            file = self.handle.file()
+        except FileNotFoundError:
+            pass
+        else:
+            content = file.pread(file.size(), 0)
+            if content == _encoded(aborted):
+                self._waiting_count = 0
+            elif content:
                 file.truncate(0)
+        self.write_waiting()
 
     def _read(self) -> list[AbortedTransaction]:
         try:
@@ -141,3 +140,10 @@ class TransactionIndex:
                 )
             )
         return entries
+
+
+def _encoded(entries: Iterable[AbortedTransaction]) -> bytes:
+    return b"".join(
+        _ENTRY.pack(ENTRY_VERSION, aborted.producer_id, aborted.first_offset, aborted.last_offset, aborted.last_stable_offset)
+        for aborted in entries
+    )
