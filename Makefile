@@ -12,7 +12,7 @@ HOT_LIST := src/odradek/compiled_modules.txt
 HOT_SOURCES := $(wildcard $(addsuffix .py,$(addprefix src/,$(subst .,/,$(shell grep -v '^\#' $(HOT_LIST))))))
 GENERATORS := tools.generate_protocol tools.generate_compatibility
 
-.PHONY: help run test torture check format compile pure clean
+.PHONY: help run test torture check format compile benchmark pure clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo 'make check    format, lint, types, floors, generated code (a minute)'
 	@echo 'make format   put the sources into form'
 	@echo 'make compile  compile the hot modules in place; make pure removes what was compiled'
+	@echo 'make benchmark  Odradek beside Apache Kafka, in turns (half an hour); ROWS=produce-16k,start for a part'
 	@echo 'make clean    remove what was built; data and $(VENV) stay'
 
 run: $(VENV)/.installed
@@ -52,6 +53,10 @@ format: $(VENV)/.development
 	$(BIN)/ruff check --fix .
 
 compile: $(VENV)/.development $(VENV)/.compiled
+
+# Odradek is installed into an environment of its own for this; what is in $(VENV) only drives it. BENCHMARK_ARGUMENTS reaches the command.
+benchmark: $(VENV)/.development
+	$(BIN)/python -m benchmarks.compare $(if $(ROWS),--rows '$(ROWS)') $(BENCHMARK_ARGUMENTS)
 
 pure: $(VENV)/.development
 	ODRADEK_PURE=1 $(BIN)/python setup.py -q build_ext --inplace

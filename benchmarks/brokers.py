@@ -135,11 +135,11 @@ class Candidate(Protocol):
 
 @dataclass(slots=True)
 class OdradekCandidate:
-    """The command `odradek up`, of any environment."""
+    """The command `odradek up`, of any environment. `variables` are those of its process beside what this one has."""
 
-    command: Path
+    command: Sequence[str]
     name: str = "Odradek"
-    is_pure: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
     pinned_to: int | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     is_startable: bool = True
@@ -150,11 +150,10 @@ class OdradekCandidate:
     def start(self, directory: Path) -> Broker:
         self.prepare(directory)
         port = processes.free_port()
-        command = [str(self.command), "up", "--data", str(directory / "data"), "--port", str(port)]
+        command = [*self.command, "up", "--data", str(directory / "data"), "--port", str(port)]
         for name, setting in self.settings.items():
             command += ["--set", f"{name}={setting}"]
-        environment = clean_environment() | ({"ODRADEK_PURE": "1"} if self.is_pure else {})
-        return _launched(pinned(command, self.pinned_to), port, directory, environment)
+        return _launched(pinned(command, self.pinned_to), port, directory, {**clean_environment(), **self.variables})
 
 
 @dataclass(slots=True)

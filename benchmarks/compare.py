@@ -37,6 +37,7 @@ from tests.support import reference_kafka
 
 # Topics are removed after each measurement; a minute of their files in the page cache would disturb the next ones.
 QUICK_REMOVAL: Final = {"log.segment.delete.delay.ms": "1000"}
+INTERPRETED: Final = {"ODRADEK_PURE": "1"}
 BROKER_PROCESSOR: Final = 0
 LOAD_PROCESSOR: Final = 1
 RUNS_DEFAULT: Final = 3
@@ -90,8 +91,10 @@ def measured_report(options: argparse.Namespace) -> Report:
         raise NotMeasurable("--runs must be positive")
     command = _odradek_command(options)
     processor = BROKER_PROCESSOR if options.pin else None
-    subject = OdradekCandidate(command, pinned_to=processor, settings=QUICK_REMOVAL, is_pure=options.interpreted)
-    pure = OdradekCandidate(command, name="Odradek interpreted", pinned_to=processor, settings=QUICK_REMOVAL, is_pure=True)
+    subject = OdradekCandidate([str(command)], pinned_to=processor, settings=QUICK_REMOVAL)
+    pure = OdradekCandidate([str(command)], variables=INTERPRETED, pinned_to=processor, settings=QUICK_REMOVAL)
+    if options.interpreted:
+        subject = pure
     others = _others(options.against, processor)
     directory = Path(tempfile.mkdtemp(prefix="odradek-benchmark-", dir=options.directory))
     effort = Effort(is_quick=options.quick, load_processor=LOAD_PROCESSOR if options.pin else None)

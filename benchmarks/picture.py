@@ -15,8 +15,8 @@ from xml.sax.saxutils import escape
 from benchmarks.comparison import Better, Report, Verdict, spread
 
 WIDTH: Final = 960
-LABEL_WIDTH: Final = 430
-NUMBER_WIDTH: Final = 70
+LABEL_WIDTH: Final = 470
+NUMBER_WIDTH: Final = 64
 BAR_HEIGHT: Final = 14
 LINE_HEIGHT: Final = 24
 TOP: Final = 64
@@ -122,7 +122,7 @@ def _bar(bar: Bar, scale: Scale, y: int) -> list[str]:
         f'<rect x="{min(one, end):.1f}" y="{y}" width="{abs(end - one):.1f}" height="{BAR_HEIGHT}" fill="{COLOURS[bar.verdict]}"/>',
         f'<line x1="{least:.1f}" y1="{middle:.1f}" x2="{greatest:.1f}" y2="{middle:.1f}" stroke="#111111"/>',
         _mark(scale.x(bar.floor), y, "#111111"),
-        f'<text x="{max(end, greatest, one) + 6:.1f}" y="{middle + 4:.1f}" fill="#222222">{bar.factor:.3g}×</text>',
+        f'<text x="{WIDTH - NUMBER_WIDTH + 8}" y="{middle + 4:.1f}" fill="#222222">{bar.factor:.3g}×</text>',
     ]
     if bar.goal is not None:
         parts.append(_mark(scale.x(bar.goal), y, "#aaaaaa"))
