@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, final
 
 from odradek.base.error_codes import ErrorCode
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from odradek.coordinator.shard import Answer, Moment, Outcome, Ticket
 
 MS_PER_MINUTE = 60_000
+ASSIGNOR_BY_CLASS = {
+    "org.apache.kafka.coordinator.group.assignor.UniformAssignor": "uniform",
+    "org.apache.kafka.coordinator.group.assignor.RangeAssignor": "range",
+}
 
 
 @final
@@ -113,6 +117,20 @@ def _settings_of(configuration: DynamicConfiguration) -> Callable[[], GroupSetti
             offset_metadata_bytes_max=configuration[setting.OFFSET_METADATA_MAX_BYTES],
             offsets_retention_ms=configuration[setting.OFFSETS_RETENTION_MINUTES] * MS_PER_MINUTE,
             offsets_retention_check_interval_ms=configuration[setting.OFFSETS_RETENTION_CHECK_INTERVAL_MS],
+            consumer_session_timeout_ms=configuration[setting.GROUP_CONSUMER_SESSION_TIMEOUT_MS],
+            consumer_heartbeat_interval_ms=configuration[setting.GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS],
+            consumer_assignment_interval_ms=configuration[setting.GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS],
+            consumer_members_max=configuration[setting.GROUP_CONSUMER_MAX_SIZE],
+            consumer_assignors=_assignors(configuration[setting.GROUP_CONSUMER_ASSIGNORS]),
+            consumer_regex_refresh_interval_ms=configuration[setting.GROUP_CONSUMER_REGEX_REFRESH_INTERVAL_MS],
         )
 
     return settings
+
+
+def _assignors(names: Sequence[str]) -> tuple[str, ...]:
+    """The assignors that are chosen, under their short names; Kafka's classes are known by theirs, others cannot run here."""
+    from odradek.coordinator.group.consumer_heartbeat import ASSIGNORS
+
+    short = [ASSIGNOR_BY_CLASS.get(name, name) for name in names]
+    return tuple(name for name in short if name in ASSIGNORS) or tuple(ASSIGNORS)

@@ -72,7 +72,6 @@ GROUP_CONSUMER_SESSION_TIMEOUT_MS = integer(
     "group.consumer.session.timeout.ms",
     45_000,
     "A member of a consumer group that is silent for this long is removed.",
-    effect=INERT,
     minimum=1,
 )
 
@@ -85,7 +84,7 @@ GROUP_CONSUMER_MAX_SESSION_TIMEOUT_MS = integer(
 )
 
 GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS = integer(
-    "group.consumer.heartbeat.interval.ms", 5000, "How often members of a consumer group send a heartbeat.", effect=INERT, minimum=1
+    "group.consumer.heartbeat.interval.ms", 5000, "How often members of a consumer group send a heartbeat.", minimum=1
 )
 
 GROUP_CONSUMER_MIN_HEARTBEAT_INTERVAL_MS = integer(
@@ -105,14 +104,13 @@ GROUP_CONSUMER_MAX_HEARTBEAT_INTERVAL_MS = integer(
 )
 
 GROUP_CONSUMER_MAX_SIZE = integer(
-    "group.consumer.max.size", INT_MAX, "How many members a consumer group may have.", effect=INERT, minimum=1
+    "group.consumer.max.size", INT_MAX, "How many members a consumer group may have.", minimum=1
 )
 
 GROUP_CONSUMER_ASSIGNORS = listing(
     "group.consumer.assignors",
     ("uniform", "range"),
     "The assignors a consumer group may use; the first is the default.",
-    effect=INERT,
     validator=Elements(is_empty_allowed=False),
 )
 
@@ -121,7 +119,6 @@ GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS = integer(
     1000,
     "The shortest time between two assignments of a consumer group.",
     scope=CLUSTER_WIDE,
-    effect=INERT,
     minimum=0,
 )
 
@@ -153,7 +150,6 @@ GROUP_CONSUMER_REGEX_REFRESH_INTERVAL_MS = integer(
     "group.consumer.regex.refresh.interval.ms",
     600_000,
     "How often the topics that match a regular expression are looked up again.",
-    effect=INERT,
     minimum=10_000,
     internal=True,
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,3 +20,21 @@ class GroupSettings:
     offset_metadata_bytes_max: int = 4_096
     offsets_retention_ms: int = 604_800_000
     offsets_retention_check_interval_ms: int = 600_000
+    # Groups of the consumer protocol; a group may have its own values of the first three.
+    consumer_session_timeout_ms: int = 45_000
+    consumer_heartbeat_interval_ms: int = 5_000
+    consumer_assignment_interval_ms: int = 1_000
+    consumer_members_max: int = (1 << 31) - 1
+    consumer_assignors: tuple[str, ...] = ("uniform", "range")
+    consumer_regex_refresh_interval_ms: int = 600_000
+
+    def for_group(self, overrides: Mapping[str, str]) -> GroupSettings:
+        """These settings with what is set for one group (`ConfigResource` GROUP), by Kafka's names of group settings."""
+        if not overrides:
+            return self
+        return replace(
+            self,
+            consumer_session_timeout_ms=int(overrides.get("consumer.session.timeout.ms", self.consumer_session_timeout_ms)),
+            consumer_heartbeat_interval_ms=int(overrides.get("consumer.heartbeat.interval.ms", self.consumer_heartbeat_interval_ms)),
+            consumer_assignment_interval_ms=int(overrides.get("consumer.assignment.interval.ms", self.consumer_assignment_interval_ms)),
+        )

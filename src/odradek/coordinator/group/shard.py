@@ -10,12 +10,16 @@ from typing import Final, final
 
 from odradek.base.error_codes import ErrorCode
 from odradek.base.identifiers import Uuid
+from odradek.config.resource_type import ResourceType
 from odradek.coordinator.deadlines import Deadlines
-from odradek.coordinator.group import classic_requests
+from odradek.coordinator.group import classic_requests, consumer_describe
 from odradek.coordinator.group.caller import Caller
 from odradek.coordinator.group.classic_group import ClassicGroup, ClassicState
 from odradek.coordinator.group.classic_join import ClassicJoin
 from odradek.coordinator.group.classic_rebalance import ClassicRebalance, refused_join
+from odradek.coordinator.group.consumer_group import CONSUMER_KEYS, ConsumerGroup, ConsumerKey
+from odradek.coordinator.group.consumer_heartbeat import ConsumerHeartbeat
+from odradek.coordinator.group.consumer_sessions import ConsumerSessions
 from odradek.coordinator.group.group import Group, Groups
 from odradek.coordinator.group.offset_requests import OffsetRequests
 from odradek.coordinator.group.offsets import OffsetStore
@@ -23,8 +27,11 @@ from odradek.coordinator.group.settings import GroupSettings
 from odradek.coordinator.record import CoordinatorRecord
 from odradek.coordinator.shard import Moment, Outcome, Ticket
 from odradek.metadata.delta import MetadataDelta
-from odradek.metadata.image import MetadataImage
+from odradek.metadata.image import EMPTY_IMAGE, MetadataImage
 from odradek.protocol.internal_records import group as records
+from odradek.protocol.message import Message
+from odradek.protocol.messages.consumer_group_describe import ConsumerGroupDescribeResponse
+from odradek.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 from odradek.protocol.messages.delete_groups import DeletableGroupResult, DeleteGroupsResponse
 from odradek.protocol.messages.describe_groups import DescribedGroup, DescribeGroupsResponse
 from odradek.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
@@ -58,6 +65,9 @@ class GroupShard:
         self._join = ClassicJoin(self._groups, self._rebalance, settings, dice)
         self._classic = classic_requests.ClassicRequests(self._rebalance)
         self._offset_requests = OffsetRequests(self._groups, self._offsets, self._rebalance, settings)
+        self._image = EMPTY_IMAGE
+        self._sessions = ConsumerSessions(self._groups, self._deadlines, self._settings_of, lambda: self._image)
+        self._heartbeat = ConsumerHeartbeat(self._groups, self._sessions, self._settings_of, lambda: self._image, dice)
 
     @property
     def groups(self) -> Groups:
@@ -67,10 +77,33 @@ class GroupShard:
     def offsets(self) -> OffsetStore:
         return self._offsets
 
+    def _settings_of(self, group_id: str) -> GroupSettings:
+        return self._settings().for_group(self._image.configs.of(ResourceType.GROUP, group_id))
+
+    # Members of consumer groups
+
+    def consumer_heartbeat(self, ticket: Ticket, request: ConsumerGroupHeartbeatRequest, caller: Caller, now: Moment) -> Outcome:
+        return self._heartbeat.decide(ticket, request, caller, now)
+
+    def describe_consumer(self, ticket: Ticket, group_id: str) -> Outcome:
+        group = self._groups.get(group_id)
+        if isinstance(group, ConsumerGroup):
+            described = consumer_describe.describe(group, self._image, self._settings_of(group_id).consumer_assignors[0])
+        else:
+            described = consumer_describe.not_found(group_id, is_of_another_kind=group is not None)
+        return Outcome.answer(ticket, ConsumerGroupDescribeResponse(groups=[described]))
+
     # Members of classic groups
 
     def join(self, ticket: Ticket, request: JoinGroupRequest, caller: Caller, now: Moment) -> Outcome:
         group = self._groups.get(request.group_id)
+        if isinstance(group, ConsumerGroup) and group.is_empty:
+            # Nobody is in it: from now on it is a classic group, with the offsets it has.
+            tombstones = group.tombstones()
+            self._groups.remove(request.group_id)
+            outcome = Outcome(tombstones)
+            outcome.add(self._join.decide(ticket, request, caller, now))
+            return outcome
         if group is not None and not isinstance(group, ClassicGroup):
             return Outcome.answer(ticket, refused_join(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, ""))
         return self._join.decide(ticket, request, caller, now)
@@ -158,6 +191,9 @@ class GroupShard:
     def _tombstones_of_group(self, group: Group) -> list[CoordinatorRecord]:
         if isinstance(group, ClassicGroup):
             self._rebalance.forget_all(group)
+        elif isinstance(group, ConsumerGroup):
+            for member_id in group.members:
+                self._sessions.forget(group.group_id, member_id)
         return group.tombstones()
 
     # State
@@ -173,9 +209,24 @@ class GroupShard:
                 self._groups.remove(key.group)
             else:
                 self._groups.put(ClassicGroup.of_record(key.group, value))
+        elif isinstance(key, CONSUMER_KEYS):
+            self._replay_consumer(key, value)
         elif isinstance(key, records.LegacyOffsetCommitKey):
             assert value is None or isinstance(value, records.LegacyOffsetCommitValue)
             self._replay_offset(key.group, key.topic, key.partition, _of_legacy(value), offset, producer_id)
+
+    def _replay_consumer(self, key: ConsumerKey, value: Message | None) -> None:
+        """A record of a consumer group, which comes into being with the first of them that is not a tombstone."""
+        group = self._groups.get(key.group_id)
+        if not isinstance(group, ConsumerGroup):
+            if value is None or isinstance(key, records.ConsumerGroupPartitionMetadataKey):
+                return
+            group = ConsumerGroup(key.group_id)
+            self._groups.put(group)
+        if isinstance(key, records.ConsumerGroupMetadataKey) and value is None:
+            self._groups.remove(key.group_id)
+            return
+        group.replay(key, value)
 
     def _replay_offset(
         self, group_id: str, topic: str, partition: int, value: records.OffsetCommitValue | None, offset: int, producer_id: int
@@ -191,8 +242,11 @@ class GroupShard:
     def on_loaded(self, image: MetadataImage, now: Moment) -> Outcome:
         """Members have as long as a session to show themselves to this coordinator."""
         outcome = Outcome()
+        self._image = image
         settings = self._settings()
         for group in self._groups:
+            if isinstance(group, ConsumerGroup):
+                self._sessions.begin(group, now)
             if not isinstance(group, ClassicGroup):
                 continue
             for member in group.members.values():
@@ -204,11 +258,22 @@ class GroupShard:
         return outcome
 
     def on_metadata_update(self, delta: MetadataDelta, image: MetadataImage, now: Moment) -> Iterator[Outcome]:
-        """Offsets of topics that are gone go with them."""
+        """Offsets of topics that are gone go with them; groups look at their topics again with their next heartbeat."""
+        self._image = image
+        self._refresh_groups(delta)
         for topic in delta.topics.deleted_topics.values():
             tombstones = self._offset_requests.tombstones_of_topic(topic.name, Uuid(topic.id))
             for first in range(0, len(tombstones), TOMBSTONES_PER_OUTCOME_MAX):
                 yield Outcome(tombstones[first : first + TOMBSTONES_PER_OUTCOME_MAX])
+
+    def _refresh_groups(self, delta: MetadataDelta) -> None:
+        changed = {topic.name for topic in delta.topics.changed_topics.values()}
+        changed.update(topic.name for topic in delta.topics.deleted_topics.values())
+        if not changed:
+            return
+        for group in self._groups:
+            if isinstance(group, ConsumerGroup) and (group.regex_counts() or changed & group.subscribed_names()):
+                group.metadata_deadline_ms = 0
 
     # Time
 
