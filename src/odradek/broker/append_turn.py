@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Container, Hashable, Mapping
+from collections.abc import Callable, Collection, Container, Hashable, Mapping
 from concurrent.futures import Executor
 from typing import final
 
@@ -148,7 +148,8 @@ class AppendTurn:
         answers, self._answers = self._answers, []
         failed: set[Partition] = set()
         waiting: set[Partition] = set()
-        to_flush: set[Partition] = set()
+        # In the order of their appends, which a set would not keep: the waits of a turn come in the same order every time.
+        to_flush: dict[Partition, None] = {}
         for partition in dirty:
             if not self._write(partition):
                 failed.add(partition)
@@ -157,7 +158,7 @@ class AppendTurn:
             if partition.high_watermark < partition.log.log_end_offset:
                 waiting.add(partition)
             if partition.log.is_flush_due:
-                to_flush.add(partition)
+                to_flush[partition] = None
         if failed or waiting or to_flush:
             self._reconsider(answers, failed, waiting, to_flush)
 
@@ -188,7 +189,9 @@ class AppendTurn:
             # The records are in the log; that somebody who waited for them could not be answered is no reason to deny it.
             log.exception("waiting requests could not be completed", extra={"partition": str(partition.topic_partition)})
 
-    def _reconsider(self, answers: list[QueuedAnswer], failed: set[Partition], waiting: set[Partition], to_flush: set[Partition]) -> None:
+    def _reconsider(
+        self, answers: list[QueuedAnswer], failed: set[Partition], waiting: set[Partition], to_flush: dict[Partition, None]
+    ) -> None:
         """Take back the answers that cannot leave as they are."""
         await_flush: list[tuple[QueuedAnswer, HeldResponse]] = []
         for answer in answers:
@@ -221,7 +224,7 @@ class AppendTurn:
 
     # Group commit
 
-    def _flush(self, partitions: set[Partition], answers: list[tuple[QueuedAnswer, HeldResponse]]) -> None:
+    def _flush(self, partitions: Collection[Partition], answers: list[tuple[QueuedAnswer, HeldResponse]]) -> None:
         """Let the answers leave when the logs are durable."""
 
         def done(error_by_partition: Mapping[Partition, StorageFailure]) -> None:

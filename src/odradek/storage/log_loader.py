@@ -304,7 +304,7 @@ def _settle_leftovers(place: LogPlace, names: list[str]) -> list[str]:
     cleaned_from = min(
         (offset for name in names if name.endswith(CLEANED_SUFFIX) and (offset := offset_of(name)) is not None), default=1 << 63
     )
-    kept: set[str] = set()
+    kept: dict[str, None] = {}
     swapped: list[str] = []
     for name in names:
         if name.endswith(SWAP_SUFFIX) and (offset_of(name) or 0) < cleaned_from:
@@ -314,16 +314,16 @@ def _settle_leftovers(place: LogPlace, names: list[str]) -> list[str]:
         ):
             filesystem.unlink(f"{directory}/{name}")
         else:
-            kept.add(name)
+            kept[name] = None
     _complete_swaps(place, kept, swapped)
     for name in [name for name in kept if name.endswith(_INDEX_SUFFIXES)]:
         if name.partition(".")[0] + LOG_SUFFIX not in kept:
             filesystem.unlink(f"{directory}/{name}")
-            kept.remove(name)
+            del kept[name]
     return list(kept)
 
 
-def _complete_swaps(place: LogPlace, kept: set[str], swapped: list[str]) -> None:
+def _complete_swaps(place: LogPlace, kept: dict[str, None], swapped: list[str]) -> None:
     """Give cleaned segments their names, after the segments that they replace have gone."""
     filesystem, directory = place.filesystem, place.directory
     first, end = 1 << 63, -1
@@ -335,11 +335,11 @@ def _complete_swaps(place: LogPlace, kept: set[str], swapped: list[str]) -> None
         offset = offset_of(name)
         if offset is not None and first <= offset < end:
             filesystem.unlink(f"{directory}/{name}")
-            kept.remove(name)
+            del kept[name]
     for name in swapped:
         target = name.removesuffix(SWAP_SUFFIX)
         filesystem.rename(f"{directory}/{name}", f"{directory}/{target}")
-        kept.add(target)
+        kept[target] = None
 
 
 def _end_offset(place: LogPlace, base_offset: int, name: str) -> int:
