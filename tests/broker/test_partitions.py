@@ -11,9 +11,11 @@ from odradek.base.errors import StorageFailure
 from odradek.base.identifiers import TopicPartition, Uuid
 from odradek.config.log_configuration import LogConfiguration
 from odradek.config.resource_type import CLUSTER_DEFAULT, ResourceType
+from odradek.metadata.partition_registration import NO_LEADER
 from odradek.protocol.internal_records.metadata import ConfigRecord, PartitionChangeRecord, RemoveTopicRecord, TopicRecord
+from odradek.records.header import parse_header
 from odradek.storage.leader_epochs import LeaderEpochs
-from tests.broker.small_node import NODE_ID, SmallNode, partition_record
+from tests.broker.small_node import NODE_ID, SmallNode, batch_of, partition_record
 
 
 def test_partition_is_found_by_name_and_by_id() -> None:
@@ -45,6 +47,21 @@ def test_leader_opens_its_epoch_in_the_log() -> None:
     partition = node.partition("orders")
     assert (partition.is_leader, partition.leader_epoch, partition.leader_epoch_start_offset) == (True, 4, 1)
     assert [(it.epoch, it.start_offset) for it in partition.log.leader_epochs.entries] == [(3, 0), (4, 1)]
+
+
+def test_what_was_staged_belongs_to_the_reign_that_took_it() -> None:
+    """In one turn of the loop a batch is taken and the leader is fenced: the batch is in the log, visible, and in the old epoch."""
+    node = SmallNode()
+    topic_id = node.create_topic("orders", leader_epoch=3)
+    partition = node.partition("orders")
+    batch = batch_of(b"0", b"1")
+    partition.log.stage(batch, 0, parse_header(batch, 0), partition.leader_epoch, node.clock.now_ms())
+
+    node.replay(PartitionChangeRecord(topic_id=topic_id, partition_id=0, leader=NO_LEADER))
+    assert (partition.is_leader, partition.high_watermark, partition.log.log_end_offset) == (False, 2, 2)
+
+    node.replay(PartitionChangeRecord(topic_id=topic_id, partition_id=0, leader=NODE_ID))
+    assert [(it.epoch, it.start_offset) for it in partition.log.leader_epochs.entries] == [(3, 0), (5, 2)]
 
 
 def test_leadership_comes_and_goes_with_the_registration() -> None:

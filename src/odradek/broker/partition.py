@@ -86,6 +86,8 @@ class Partition:
         """
         assert registration.leader_epoch >= self.leader_epoch, "the leader epoch of a partition never goes back"
         is_new_epoch = registration.leader_epoch > self.leader_epoch
+        if self.is_leader:
+            self._finish_reign()
         self.registration = registration
         self.leader_id = registration.leader
         self.leader_epoch = registration.leader_epoch
@@ -101,6 +103,19 @@ class Partition:
             self.advance_high_watermark()
         # Who waits here may wait for the wrong leader now, or in the wrong epoch.
         self._purgatory.complete(self)
+
+    def _finish_reign(self) -> None:
+        """Bring to the log what was staged under the registration that is about to go.
+
+        A new epoch begins behind it, and its producers are told of success: refused with NOT_LEADER_OR_FOLLOWER though it is in the log, a
+        record would come again.
+        """
+        try:
+            self.log.write_staged()
+        except StorageFailure:
+            # Who staged it learns of that at the end of the turn.
+            return
+        self.advance_high_watermark()
 
     def _open_epoch(self) -> None:
         try:
