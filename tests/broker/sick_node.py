@@ -20,6 +20,7 @@ from odradek.base.clock import ManualClock
 from odradek.base.identifiers import Uuid
 from odradek.protocol.message import Message
 from odradek.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse
+from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
 from odradek.protocol.messages.describe_log_dirs import DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeLogDirsResult
 from odradek.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponsePartition
@@ -72,6 +73,17 @@ class SickNode:
         await self.node.crash(kind)
         self._client.close()
         await self.node.start()
+
+    async def restart(self) -> None:
+        """Start again after a stop."""
+        self._client.close()
+        await self.node.start()
+
+    async def delete(self, topic: str) -> int:
+        """Delete a topic; the error code."""
+        wanted = [DeleteTopicState(name=topic, topic_id=NO_TOPIC_ID)]
+        response = await self.ask(DeleteTopicsRequest(topics=wanted, timeout_ms=30_000), DeleteTopicsResponse, 6)
+        return response.responses[0].error_code
 
     async def ask(self, request: Message, response_type: type[ResponseType], version: int) -> ResponseType:
         return await self._client.request(request, response_type, version)

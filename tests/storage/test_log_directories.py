@@ -124,9 +124,10 @@ def test_cordoned_directory_gets_no_new_log() -> None:
     """KIP-1066."""
     machine = Machine(["/a", "/b"])
     logs = machine.start()
+    logs.cordoned_paths = frozenset(["/a"])
 
     for index in range(3):
-        logs.create(TopicPartition("orders", index), TOPIC_ID, machine.configuration, cordoned=["/a"])
+        logs.create(TopicPartition("orders", index), TOPIC_ID, machine.configuration)
 
     assert [len(logs.logs_in(directory)) for directory in logs.directories] == [0, 3]
 

@@ -20,6 +20,8 @@ from odradek.base.identifiers import NodeId, Uuid, random_uuid
 from odradek.broker.append_turn import AppendTurn
 from odradek.broker.broker_lifecycle import BrokerLifecycle
 from odradek.broker.controller_driver import ControllerDriver, ControllerTimes
+from odradek.broker.directory_assignments import DirectoryAssignments
+from odradek.broker.directory_watch import DirectoryWatch
 from odradek.broker.dispatch import Dispatcher
 from odradek.broker.dynamic_configuration import DynamicConfiguration, SettingsChange
 from odradek.broker.fetch_sessions import FetchSessionCache
@@ -142,14 +144,20 @@ class NodeRun:
         # From here on the settings stored in the metadata hold, for the logs too.
         self._publisher.add(self._configuration)
         image = self._publisher.image
+        logs.topic_id_of = lambda name: topic.id if (topic := image.topics.by_name.get(name)) is not None else None
         if not await self._open_logs(logs, image, stop, on_recovery):
             # What is not open yet would be taken for clean, or fall out of the checkpoints: everything stays as a crash leaves it.
             driver.raft.close()
             return
         set_strays_aside(logs, image)
-        partitions = PartitionRegistry(self._settings[setting.NODE_ID], logs, self._purgatory, self._configuration.log_configuration)
-        self._publisher.add(partitions)
         lifecycle = self._lifecycle(logs, driver, ports, previous_broker_epoch)
+        assignments = DirectoryAssignments(driver, self._settings[setting.NODE_ID], lambda: lifecycle.epoch)
+        partitions = PartitionRegistry(
+            self._settings[setting.NODE_ID], logs, self._purgatory, self._configuration.log_configuration, assignments.note
+        )
+        self._publisher.add(partitions)
+        watch = DirectoryWatch(logs, partitions, lifecycle, metadata_directory=metadata_log_directory(self._settings))
+        logs.on_directory_failure = watch.on_failure
         node = self._node(logs, driver, partitions, lifecycle, ports)
         housekeeping = LogHousekeeping(logs, partitions, self._configuration, self._clock, self._pool)
         try:
@@ -159,7 +167,11 @@ class NodeRun:
                     tasks.create_task(housekeeping.run(), name="log housekeeping"),
                 ]
                 await lifecycle.start()
-                background.append(tasks.create_task(lifecycle.run(), name="heartbeats"))
+                background += [
+                    tasks.create_task(lifecycle.run(), name="heartbeats"),
+                    tasks.create_task(watch.run(), name="log directories"),
+                    tasks.create_task(assignments.run(), name="directory assignments"),
+                ]
                 self._serve(node, tasks)
                 ready(self._report(logs, node))
                 await stop.wait()
@@ -168,8 +180,17 @@ class NodeRun:
                 for task in background:
                     task.cancel()
         finally:
-            logs.close(lifecycle.epoch)
+            self._close(logs, driver, lifecycle.epoch)
+
+    def _close(self, logs: LogDirectories, driver: ControllerDriver, broker_epoch: int) -> None:
+        """Close everything that lies on disks. The quorum's log first: the mark of a clean stop, which comes last, speaks for it too."""
+        directory = metadata_log_directory(self._settings)
+        try:
             driver.raft.close()
+        except (OSError, StorageFailure) as error:
+            log.error("metadata log could not be closed", extra={"directory": directory, "reason": str(error)})
+            logs.leave_unclean(directory)
+        logs.close(broker_epoch)
 
     async def _open_logs(
         self, logs: LogDirectories, image: MetadataImage, stop: asyncio.Event, on_recovery: ProgressListener | None
@@ -295,9 +316,12 @@ class NodeRun:
             rack=settings[setting.BROKER_RACK],
             broker_endpoints=_registered(told_endpoints(settings, broker_listeners(settings), ports)),
             controller_endpoints=_registered(told_endpoints(settings, controller_listeners(settings), ports)),
-            directory_ids=[directory.directory_id for directory in logs.directories if directory.directory_id is not None],
+            directory_ids=[
+                directory.directory_id for directory in logs.directories if directory.is_online and directory.directory_id is not None
+            ],
             previous_broker_epoch=previous_broker_epoch,
             heartbeat_interval_ms=settings[setting.BROKER_HEARTBEAT_INTERVAL_MS],
+            directory_failure_timeout_ms=settings[setting.LOG_DIR_FAILURE_TIMEOUT_MS],
         )
 
     def _node(

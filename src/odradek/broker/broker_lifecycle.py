@@ -11,7 +11,7 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol, cast
 
-from odradek.base.errors import RequestRefused, StartRefused
+from odradek.base.errors import RequestRefused, StartRefused, StorageFailure
 from odradek.base.identifiers import Uuid
 from odradek.broker.metadata_publisher import MetadataPublisher
 from odradek.metadata.cluster import Endpoint
@@ -51,6 +51,7 @@ class BrokerLifecycle:
         directory_ids: Sequence[Uuid],
         previous_broker_epoch: int,
         heartbeat_interval_ms: int,
+        directory_failure_timeout_ms: int,
     ) -> None:
         self._controller = controller
         self._publisher = publisher
@@ -63,6 +64,11 @@ class BrokerLifecycle:
         self._directory_ids = directory_ids
         self._previous_broker_epoch = previous_broker_epoch
         self._heartbeat_interval_ms = heartbeat_interval_ms
+        self._directory_failure_timeout_ms = directory_failure_timeout_ms
+        # Log directories that have failed since the registration, and until when the controller has to know of those that it does not yet.
+        self._failed_directories: list[Uuid] = []
+        self._untold: dict[Uuid, float] = {}
+        self._news = asyncio.Event()
         self.epoch = -1
 
     async def start(self) -> None:
@@ -84,10 +90,38 @@ class BrokerLifecycle:
         log.info("broker registered", extra={"node": self._node_id, "broker_epoch": self.epoch})
 
     async def run(self) -> None:
-        """Send heartbeats until cancelled."""
+        """Send heartbeats until cancelled.
+
+        Raises:
+            StorageFailure: the failure of a directory could not be told for too long; others may wait for this node's replicas in vain.
+        """
         while True:
-            await asyncio.sleep(self._heartbeat_interval_ms / 1000)
-            await self._try_heartbeat(want_shut_down=False)
+            await self._sleep()
+            self._news.clear()
+            untold = list(self._untold)
+            if await self._try_heartbeat(want_shut_down=False) is not None:
+                for directory in untold:
+                    del self._untold[directory]
+            elif self._untold and min(self._untold.values()) <= asyncio.get_running_loop().time():
+                raise StorageFailure("the node ends: the controller could not be told that a log directory has failed")
+
+    def report_failed_directory(self, directory: Uuid) -> None:
+        """A log directory has failed: the next heartbeat says so, and is sent now."""
+        self._failed_directories.append(directory)
+        self._untold[directory] = asyncio.get_running_loop().time() + self._directory_failure_timeout_ms / 1000
+        self._news.set()
+
+    def hurry(self) -> None:
+        """There is something that the controller should hear now."""
+        self._news.set()
+
+    async def _sleep(self) -> None:
+        """Until the next heartbeat is due, or there is news."""
+        try:
+            async with asyncio.timeout(self._heartbeat_interval_ms / 1000):
+                await self._news.wait()
+        except TimeoutError:
+            return
 
     async def leave(self) -> bool:
         """Give leaderships away and be fenced; whether the controller agreed. Clients are served no longer after that."""
@@ -113,6 +147,7 @@ class BrokerLifecycle:
             current_metadata_offset=self._publisher.image.offset,
             want_fence=want_fence,
             want_shut_down=want_shut_down,
+            offline_log_dirs=list(self._failed_directories),
             cordoned_log_dirs=[],
         )
         return cast(BrokerHeartbeatResponse, await self._controller.decide(request, BrokerHeartbeatRequest.VERSION_MAX))

@@ -66,7 +66,7 @@ def format_directories(
     if not request.cluster_id or request.cluster_id.strip() != request.cluster_id:
         raise StartRefused("the cluster id is empty or has spaces around it; `odradek storage random-uuid` makes one")
     directories = _all_directories(settings)
-    existing = {directory: read_meta_properties(filesystem, directory) for directory in directories}
+    existing = {directory: _identity_of(filesystem, directory) for directory in directories}
     formatted = {directory: meta for directory, meta in existing.items() if meta is not None}
     _check_formatted(formatted, request, settings[NODE_ID])
     said = [
@@ -102,6 +102,13 @@ def format_if_empty(
     return request.cluster_id
 
 
+def _identity_of(filesystem: FileSystem, directory: str) -> MetaProperties | None:
+    try:
+        return read_meta_properties(filesystem, directory)
+    except OSError as error:
+        raise StartRefused(f"{directory}/{META_PROPERTIES} cannot be read: {error.strerror or error}") from error
+
+
 @dataclass(frozen=True, slots=True)
 class DirectoriesReport:
     """What `storage info` says: the directories, their common identity, and what is wrong with them."""
@@ -121,7 +128,7 @@ def inspect_directories(settings: Settings, filesystem: FileSystem) -> Directori
             problems.append(f"{directory} is not a directory" if filesystem.exists(directory) else f"{directory} does not exist")
             continue
         try:
-            meta = read_meta_properties(filesystem, directory)
+            meta = _identity_of(filesystem, directory)
         except StartRefused as refused:
             problems.append(str(refused))
             continue

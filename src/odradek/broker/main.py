@@ -69,8 +69,10 @@ async def _serve(settings: Settings, ready: Callable[[ReadyReport], None], on_re
 
 
 def _single_refusal(failures: BaseExceptionGroup[BaseException]) -> OdradekError | None:
-    """The one error of ours in the group, if there is but one: it was written for the operator."""
-    errors = failures.exceptions
-    while len(errors) == 1 and isinstance(errors[0], BaseExceptionGroup):
-        errors = errors[0].exceptions
-    return errors[0] if len(errors) == 1 and isinstance(errors[0], OdradekError) else None
+    """The first error, if all are of ours: it was written for the operator. A broken disk can fail several parts of the node at once."""
+    if failures.split(OdradekError)[1] is not None:
+        return None
+    first: BaseException = failures
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first if isinstance(first, OdradekError) else None

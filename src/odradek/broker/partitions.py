@@ -17,7 +17,7 @@ from typing import Protocol
 
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import StorageFailure
-from odradek.base.identifiers import TopicPartition, Uuid
+from odradek.base.identifiers import MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY, TopicPartition, Uuid
 from odradek.broker.partition import Partition
 from odradek.broker.purgatory import Purgatory
 from odradek.config.log_configuration import LogConfiguration
@@ -28,6 +28,7 @@ from odradek.metadata.partition_registration import PartitionRegistration
 from odradek.metadata.topics import TopicDelta
 from odradek.storage.errors import NoRoom
 from odradek.storage.log import Log
+from odradek.storage.log_directory import LogDirectory
 
 log = logging.getLogger("odradek.broker.partitions")
 
@@ -37,7 +38,16 @@ class LogStore(Protocol):
 
     def get(self, topic_partition: TopicPartition) -> Log | None: ...
 
-    def create(self, topic_partition: TopicPartition, topic_id: Uuid, configuration: LogConfiguration) -> Log: ...
+    def create(
+        self, topic_partition: TopicPartition, topic_id: Uuid, configuration: LogConfiguration, directory_id: Uuid | None = None
+    ) -> Log: ...
+
+    def directory_of(self, topic_partition: TopicPartition) -> LogDirectory | None: ...
+
+    def is_online(self, directory_id: Uuid) -> bool: ...
+
+    @property
+    def has_failed_directory(self) -> bool: ...
 
     def delete_async(self, topic_partition: TopicPartition) -> None: ...
 
@@ -45,7 +55,18 @@ class LogStore(Protocol):
 class PartitionRegistry:
     """Every partition this node holds, by name and by topic id."""
 
-    __slots__ = ("_by_id", "_by_name", "_configuration_of", "_image", "_logs", "_node_id", "_offline", "_purgatory", "_waiting")
+    __slots__ = (
+        "_by_id",
+        "_by_name",
+        "_configuration_of",
+        "_image",
+        "_logs",
+        "_node_id",
+        "_offline",
+        "_on_placement",
+        "_purgatory",
+        "_waiting",
+    )
 
     def __init__(
         self,
@@ -53,8 +74,12 @@ class PartitionRegistry:
         logs: LogStore,
         purgatory: Purgatory,
         configuration_of: Callable[[str, MetadataImage], LogConfiguration],
+        on_placement: Callable[[Uuid, int, Uuid], None] | None = None,
     ) -> None:
-        """`configuration_of(topic, image)` merges the topic's settings with those of the node."""
+        """`configuration_of(topic, image)` merges the topic's settings with those of the node.
+
+        `on_placement` is told the topic id, the index and the directory of a log that does not lie where the metadata says.
+        """
         self._node_id = node_id
         self._logs = logs
         self._purgatory = purgatory
@@ -65,6 +90,7 @@ class PartitionRegistry:
         # Those of the offline ones that only wait for room.
         self._waiting: set[tuple[str, int]] = set()
         self._image = EMPTY_IMAGE
+        self._on_placement = on_placement
 
     # Lookups
 
@@ -94,13 +120,13 @@ class PartitionRegistry:
 
     def on_metadata_update(self, delta: MetadataDelta, image: MetadataImage) -> None:
         """Bring the partitions in step with `image`; `delta` says what changed since the last call."""
-        self._image = image
+        is_first, self._image = self._image is EMPTY_IMAGE, image
         # Gone topics first: the name of one may be the name of a new one in the same delta.
         for topic_image in delta.topics.deleted_topics.values():
             for index in topic_image.partitions:
                 self._drop(topic_image.name, index)
         for topic in delta.topics.changed_topics.values():
-            self._update_topic(topic, image)
+            self._update_topic(topic, image, is_first=is_first)
         changed = delta.configs.changed
         if any(resource.type == ResourceType.BROKER and resource.name in (CLUSTER_DEFAULT, str(self._node_id)) for resource in changed):
             self.configure_all(image)
@@ -117,7 +143,8 @@ class PartitionRegistry:
             if topic is None or registration is None:
                 self._forget_offline(topic_name, index)
                 continue
-            partition = self._open(topic.name, topic.id, index, self._configuration_of(topic_name, self._image))
+            configuration = self._configuration_of(topic_name, self._image)
+            partition = self._open(topic.name, topic.id, index, configuration, registration.directory_of(self._node_id))
             if partition is not None:
                 log.info("partition has found room", extra={"partition": str(partition.topic_partition)})
                 self._apply(partition, registration)
@@ -148,7 +175,7 @@ class PartitionRegistry:
         """A setting of the node changed that topics inherit."""
         self.configure_topics(sorted({topic for topic, _ in self._by_name}), image)
 
-    def _update_topic(self, topic: TopicDelta, image: MetadataImage) -> None:
+    def _update_topic(self, topic: TopicDelta, image: MetadataImage, *, is_first: bool) -> None:
         configuration: LogConfiguration | None = None
         for index, registration in topic.changed_partitions.items():
             if self._node_id not in registration.replicas:
@@ -159,11 +186,27 @@ class PartitionRegistry:
             if partition is None:
                 if configuration is None:
                     configuration = self._configuration_of(topic.name, image)
-                partition = self._open(topic.name, topic.id, index, configuration)
+                if self._is_out_of_reach(topic, index, registration, is_first=is_first):
+                    self._note_offline(topic.name, index, "its log directory has failed")
+                    continue
+                partition = self._open(topic.name, topic.id, index, configuration, registration.directory_of(self._node_id))
             if partition is not None:
                 self._apply(partition, registration)
 
-    def _open(self, topic: str, topic_id: Uuid, index: int, configuration: LogConfiguration) -> Partition | None:
+    def _is_out_of_reach(self, topic: TopicDelta, index: int, registration: PartitionRegistration, *, is_first: bool) -> bool:
+        """Whether the log lies in a failed directory, or may: made anew elsewhere, it would have forgotten its records."""
+        if not self._logs.has_failed_directory:
+            return False
+        held = self._logs.get(TopicPartition(topic.name, index))
+        if held is not None:
+            return held.is_offline and held.topic_id == topic.id
+        directory_id = registration.directory_of(self._node_id)
+        if directory_id in (UNASSIGNED_DIRECTORY, MIGRATING_DIRECTORY):
+            # A partition that is new while the node runs lies nowhere yet; one that the node has found at its start may.
+            return is_first
+        return not self._logs.is_online(directory_id)
+
+    def _open(self, topic: str, topic_id: Uuid, index: int, configuration: LogConfiguration, directory_id: Uuid) -> Partition | None:
         name = TopicPartition(topic, index)
         try:
             existing = self._logs.get(name)
@@ -175,13 +218,11 @@ class PartitionRegistry:
                 self._logs.delete_async(name)
                 existing = None
             if existing is None:
-                existing = self._logs.create(name, topic_id, configuration)
+                existing = self._logs.create(name, topic_id, configuration, directory_id)
             else:
                 existing.configuration = configuration
         except StorageFailure as error:
-            if (topic, index) not in self._offline:
-                log.error("partition is offline", extra={"partition": str(name), "reason": str(error)})
-            self._offline.add((topic, index))
+            self._note_offline(topic, index, str(error))
             if isinstance(error, NoRoom):
                 self._waiting.add((topic, index))
             return None
@@ -196,10 +237,10 @@ class PartitionRegistry:
         try:
             partition.apply(registration)
         except StorageFailure as error:
-            log.error("partition is offline", extra={"partition": str(partition.topic_partition), "reason": str(error)})
             self._remove(partition.topic, partition.index)
-            self._offline.add((partition.topic, partition.index))
+            self._note_offline(partition.topic, partition.index, str(error))
             return
+        self._tell_placement(partition, registration)
         if partition.is_leader != was_leader or partition.leader_epoch != epoch_before:
             log.info(
                 "became leader" if partition.is_leader else "became follower",
@@ -210,6 +251,13 @@ class PartitionRegistry:
                     "high_watermark": partition.high_watermark,
                 },
             )
+
+    def _tell_placement(self, partition: Partition, registration: PartitionRegistration) -> None:
+        directory = self._logs.directory_of(partition.topic_partition)
+        if self._on_placement is None or directory is None or directory.directory_id is None:
+            return
+        if directory.directory_id != registration.directory_of(self._node_id):
+            self._on_placement(partition.topic_id, partition.index, directory.directory_id)
 
     def _drop(self, topic: str, index: int) -> None:
         self._forget_offline(topic, index)
@@ -232,6 +280,11 @@ class PartitionRegistry:
         if partition is not None:
             del self._by_id[partition.topic_id, index]
         return partition
+
+    def _note_offline(self, topic: str, index: int, reason: str) -> None:
+        if (topic, index) not in self._offline:
+            self._offline.add((topic, index))
+            log.error("partition is offline", extra={"partition": str(TopicPartition(topic, index)), "reason": reason})
 
     def _forget_offline(self, topic: str, index: int) -> None:
         self._offline.discard((topic, index))

@@ -48,7 +48,6 @@ LOG_DIR_FAILURE_TIMEOUT_MS = long(
     30_000,
     "A broker that could not tell the controller of a failed directory for this long stops.",
     importance=LOW,
-    effect=INERT,
     minimum=1,
 )
 

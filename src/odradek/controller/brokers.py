@@ -232,6 +232,12 @@ class BrokerDecisions:
         return self.leadership.on_controlled_shutdown(broker), False, False
 
     def _directory_records(self, broker: BrokerRegistration, request: BrokerHeartbeatRequest) -> list[MetadataRecord]:
+        records: list[MetadataRecord] = []
+        if self.image.features.metadata_version_or_minimum >= DIRECTORY_IDS_SINCE:
+            records += self.leadership.on_directories_offline(broker, request.offline_log_dirs)
+        return records + self._cordoned_records(broker, request)
+
+    def _cordoned_records(self, broker: BrokerRegistration, request: BrokerHeartbeatRequest) -> list[MetadataRecord]:
         if self.image.features.metadata_version_or_minimum < CORDONED_DIRECTORIES_SINCE or request.cordoned_log_dirs is None:
             return []
         if broker.cordoned_directories is not None and set(request.cordoned_log_dirs) == set(broker.cordoned_directories):

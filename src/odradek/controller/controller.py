@@ -22,6 +22,7 @@ from odradek.controller.activation import activation_records
 from odradek.controller.brokers import BrokerDecisions, BrokerSessions, decide_register_controller
 from odradek.controller.config_rules import ConfigRules
 from odradek.controller.configs import decide_alter_configs, decide_incremental_alter_configs
+from odradek.controller.directory_assignment import decide_assign_replicas_to_dirs
 from odradek.controller.elections import decide_elect_leaders
 from odradek.controller.features import FeatureUpdates
 from odradek.controller.leadership import Leadership
@@ -38,6 +39,7 @@ from odradek.metadata.transactions import MetadataTransactions
 from odradek.protocol.message import AnyMessage, Message
 from odradek.protocol.messages.allocate_producer_ids import AllocateProducerIdsRequest
 from odradek.protocol.messages.alter_configs import AlterConfigsRequest
+from odradek.protocol.messages.assign_replicas_to_dirs import AssignReplicasToDirsRequest
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
 from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest
 from odradek.protocol.messages.controller_registration import ControllerRegistrationRequest
@@ -106,6 +108,7 @@ class Controller:
             ElectLeadersRequest.NAME: self._elect_leaders,
             IncrementalAlterConfigsRequest.NAME: self._incremental_alter_configs,
             AlterConfigsRequest.NAME: self._alter_configs,
+            AssignReplicasToDirsRequest.NAME: self._assign_replicas_to_dirs,
         }
 
     @property
@@ -250,6 +253,10 @@ class Controller:
 
     def _alter_configs(self, request: Message, situation: Situation) -> ControllerDecision:
         return _widened(decide_alter_configs(self._image, cast(AlterConfigsRequest, request), self._configs))
+
+    def _assign_replicas_to_dirs(self, request: Message, situation: Situation) -> ControllerDecision:
+        leadership = Leadership(self._image, self._settings.topic_defaults)
+        return _widened(decide_assign_replicas_to_dirs(self._image, leadership, cast(AssignReplicasToDirsRequest, request)))
 
     def _brokers(self, situation: Situation) -> BrokerDecisions:
         return BrokerDecisions(

@@ -7,7 +7,7 @@ change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from odradek.base.identifiers import Uuid
@@ -73,6 +73,40 @@ class Leadership:
         """The broker is forgotten by an operator."""
         return self._updates(removed=broker_id)
 
+    def on_directories_offline(self, broker: BrokerRegistration, directories: Collection[Uuid]) -> list[MetadataRecord]:
+        """Log directories of the broker have failed: what lies in them is led by others or by nobody; the broker goes on with the rest."""
+        failed = [directory for directory in broker.directories if directory in directories]
+        if not failed:
+            return []
+
+        def lies_there(partition: PlacedPartition) -> bool:
+            registration = partition.registration
+            return broker.node_id in registration.replicas and registration.directory_of(broker.node_id) in failed
+
+        left = [directory for directory in broker.directories if directory not in directories]
+        change = BrokerRegistrationChangeRecord(broker_id=broker.node_id, broker_epoch=broker.epoch, log_dirs=left)
+        return [*self._updates(removed=broker.node_id, only=lies_there), change]
+
+    def on_replicas_lost(self, broker_id: int, partitions: Collection[tuple[Uuid, int]]) -> list[MetadataRecord]:
+        """The broker's replicas of `partitions`, by topic id and index, lie in a directory that has failed."""
+        return self._updates(removed=broker_id, only=lambda partition: (partition.topic.id, partition.partition_index) in partitions)
+
+    def assigned(self, topic: TopicImage, partition_index: int, broker_id: int, directory: Uuid) -> PartitionChangeRecord | None:
+        """The change when the broker's replica is found to lie in `directory`; None when that was known."""
+        registration = topic.partitions[partition_index]
+        change = PartitionChange(
+            topic.id,
+            partition_index,
+            registration,
+            self._rules(),
+            min_insync_replicas=self._defaults.min_insync_replicas(self._image, topic.name),
+        )
+        change.target_directories = tuple(
+            directory if replica == broker_id else known
+            for replica, known in zip(registration.replicas, registration.directories, strict=True)
+        )
+        return change.build()
+
     def elected(self, topic: TopicImage, partition_index: int, election: Election) -> PartitionChangeRecord | None:
         """The change that an election asked for by an operator comes to; None when nobody can be elected."""
         return PartitionChange(
@@ -88,10 +122,19 @@ class Leadership:
     def _is_elr_enabled(self) -> bool:
         return self._image.features.level(ELIGIBLE_LEADER_REPLICAS_VERSION) > 0
 
-    def _updates(self, *, removed: int | None = None, added: int | None = None, unclean: int | None = None) -> list[MetadataRecord]:
+    def _updates(
+        self,
+        *,
+        removed: int | None = None,
+        added: int | None = None,
+        unclean: int | None = None,
+        only: Callable[[PlacedPartition], bool] | None = None,
+    ) -> list[MetadataRecord]:
         rules = self._rules(removed=removed, added=added, unclean=unclean)
         records: list[MetadataRecord] = []
         for partition in self._affected(removed, added, unclean):
+            if only is not None and not only(partition):
+                continue
             change = PartitionChange(
                 partition.topic.id,
                 partition.partition_index,

@@ -62,6 +62,7 @@ class PartitionChange:
         self._min_insync_replicas = min_insync_replicas
         self._election = election
         self.target_isr = registration.isr
+        self.target_directories = registration.directories
         self._target_elr = registration.eligible_leader_replicas
         self._record = PartitionChangeRecord(topic_id=topic_id, partition_id=partition_index)
 
@@ -73,6 +74,8 @@ class PartitionChange:
         self._state_isr()
         self._bump_epoch_on_shrink()
         self._state_last_known_leader()
+        if self.target_directories != self._registration.directories:
+            self._record.directories = list(self.target_directories)
         return None if _says_nothing(self._record) else self._record
 
     def _settle_eligible_leaders(self) -> None:
@@ -164,6 +167,7 @@ class PartitionChange:
 def _says_nothing(record: PartitionChangeRecord) -> bool:
     return (
         record.isr is None
+        and record.directories is None
         and record.leader == LEADER_UNCHANGED
         and record.eligible_leader_replicas is None
         and record.last_known_elr is None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar, assert_never
@@ -25,7 +25,7 @@ from odradek.storage.checkpoint_work import Checkpoint, CheckpointWork
 from odradek.storage.clean_shutdown import NO_BROKER_EPOCH
 from odradek.storage.delayed_deletions import DelayedDeletions
 from odradek.storage.directory_identity import check_identities
-from odradek.storage.errors import NoRoom, is_shortage
+from odradek.storage.errors import CorruptCheckpoint, NoRoom, is_shortage
 from odradek.storage.file_names import DELETE_DIRECTORY_SUFFIX, STRAY_DIRECTORY_SUFFIX, leaving_directory_name, log_directory_name
 from odradek.storage.filesystem import FileSystem
 from odradek.storage.log import Log
@@ -34,6 +34,7 @@ from odradek.storage.log_opening import DirectoryOpening, LogToOpen, OpeningCont
 from odradek.storage.log_place import LogPlace
 from odradek.storage.meta_properties import write_meta_properties
 from odradek.storage.open_files import OPEN_FILES_MAX, OpenFiles
+from odradek.storage.partition_metadata import read_partition_metadata
 from odradek.storage.producer_states import PRODUCER_ID_EXPIRATION_MS_DEFAULT
 
 log = logging.getLogger("odradek.storage.log_directories")
@@ -58,12 +59,15 @@ class LogDirectories:
         "_logs",
         "_open_files",
         "_stale",
+        "_unopened_count",
         "cluster_id",
+        "cordoned_paths",
         "deletions",
         "directories",
         "on_directory_failure",
         "on_shortage",
         "producer_id_expiration_ms",
+        "topic_id_of",
     )
 
     def __init__(
@@ -75,7 +79,9 @@ class LogDirectories:
         *,
         cluster_id: str,
         open_files_max: int,
+        unopened_count: int = 0,
     ) -> None:
+        """`unopened_count` directories have failed before they could be opened."""
         self._filesystem = filesystem
         self._clock = clock
         self._dice = dice
@@ -86,10 +92,15 @@ class LogDirectories:
         self._stale: dict[Checkpoint, set[TopicPartition]] = {checkpoint: set() for checkpoint in Checkpoint}
         self._checkpoints_count = 0
         self._is_in_use = False
+        self._unopened_count = unopened_count
         self.cluster_id = cluster_id
         self.directories = list(directories)
+        # Directories that get no new logs (KIP-1066).
+        self.cordoned_paths: frozenset[str] = frozenset()
         self.deletions = DelayedDeletions(filesystem)
         self.producer_id_expiration_ms = PRODUCER_ID_EXPIRATION_MS_DEFAULT
+        # The id of the topic that has a name now, None if none has; asked when logs are opened.
+        self.topic_id_of: Callable[[str], Uuid | None] = _no_topic
         # Hears when a directory goes offline, its logs already being so.
         self.on_directory_failure: Callable[[LogDirectory], None] = _ignore
         # Hears of every write that did not fit (`LogPlace.on_shortage`).
@@ -119,10 +130,11 @@ class LogDirectories:
                 try:
                     opened.append(LogDirectory.open(filesystem, path))
                 except OSError as error:
-                    log.error("log directory is offline", extra={"directory": path, "reason": str(error)})
-                    failures.append(f"{path}: {error.strerror or error}")
+                    failures.append(f"{error.filename or path} cannot be read: {error.strerror or error}")
             if not opened:
                 raise StartRefused(f"no log directory can be used ({'; '.join(failures)})")
+            for failure in failures:
+                log.error("log directory is offline", extra={"reason": failure})
             found_cluster_id = check_identities(opened, node_id=node_id, cluster_id=cluster_id)
         except BaseException:
             for directory in opened:
@@ -132,7 +144,15 @@ class LogDirectories:
             if directory.meta.directory_id is None:
                 directory.meta = replace(directory.meta, directory_id=random_uuid(dice))
                 write_meta_properties(filesystem, directory.path, directory.meta, clock.now_ms())
-        return cls(filesystem, opened, clock, dice, cluster_id=found_cluster_id, open_files_max=open_files_max)
+        return cls(
+            filesystem,
+            opened,
+            clock,
+            dice,
+            cluster_id=found_cluster_id,
+            open_files_max=open_files_max,
+            unopened_count=len(failures),
+        )
 
     @property
     def previous_broker_epoch(self) -> int:
@@ -148,8 +168,12 @@ class LogDirectories:
         """Before any log is opened, the quorum's too: from now on a stop without `close` is a crash."""
         if not self._is_in_use:
             self._is_in_use = True
-            for directory in self.directories:
-                directory.take_into_use()
+            for directory in self._online():
+                try:
+                    directory.take_into_use()
+                except OSError as error:
+                    # Full or broken: with the mark of a clean stop still in it, the next start would not look for what a crash has torn.
+                    self._fail(directory, error)
 
     def open_existing(self, configuration_of: Callable[[str], LogConfiguration]) -> None:
         """Open every log that is there, with the settings of its topic; what waits for its removal goes on waiting.
@@ -186,15 +210,39 @@ class LogDirectories:
                 self._fail(directory, error)
                 continue
             openings.append(opening)
-        holder_of: dict[TopicPartition, LogDirectory] = {}
+        self._settle_doubles(openings)
+        return openings
+
+    def _settle_doubles(self, openings: list[DirectoryOpening]) -> None:
+        """Where two directories hold a partition, take the one away whose topic is gone: it was deleted while its directory was offline.
+
+        Raises:
+            StartRefused: both are of the same topic.
+        """
+        found_by_partition: dict[TopicPartition, list[tuple[DirectoryOpening, LogToOpen]]] = {}
         for opening in openings:
             for found in opening.logs:
-                holder = holder_of.setdefault(found.topic_partition, opening.directory)
-                if holder is not opening.directory:
-                    raise StartRefused(
-                        f"both {holder.path} and {opening.directory.path} hold {found.topic_partition}: remove the older one"
-                    )
-        return openings
+                found_by_partition.setdefault(found.topic_partition, []).append((opening, found))
+        for partition, doubles in found_by_partition.items():
+            if len(doubles) == 1:
+                continue
+            topic_id = self.topic_id_of(partition.topic)
+            for opening, found in doubles:
+                if topic_id is not None and self._topic_id_in(found.place.directory) not in (None, topic_id):
+                    log.warning("log of a deleted topic is set aside", extra={"directory": found.place.directory})
+                    path = f"{opening.directory.path}/{leaving_directory_name(partition, STRAY_DIRECTORY_SUFFIX, self._dice)}"
+                    self._filesystem.rename(found.place.directory, path)
+                    self.deletions.add_directory(path, self._clock.now_ms() + found.configuration.file_delete_delay_ms)
+                    opening.logs.remove(found)
+            left = [opening.directory.path for opening, found in doubles if found in opening.logs]
+            if len(left) > 1:
+                raise StartRefused(f"both {left[0]} and {left[1]} hold {partition}: remove the older one")
+
+    def _topic_id_in(self, directory: str) -> Uuid | None:
+        try:
+            return read_partition_metadata(self._filesystem, directory)
+        except CorruptCheckpoint:
+            return None
 
     def take_in(self, opening: DirectoryOpening, logs: Sequence[LogToOpen]) -> None:
         """Logs of the opening are open: they belong to the node now."""
@@ -228,8 +276,17 @@ class LogDirectories:
     def logs_in(self, directory: LogDirectory) -> list[Log]:
         return [self._logs[partition] for partition, holder in self._directory_of.items() if holder is directory]
 
-    def create(self, partition: TopicPartition, topic_id: Uuid, configuration: LogConfiguration, cordoned: Iterable[str] = ()) -> Log:
-        """A new, empty log, in the directory with the fewest; those whose paths are `cordoned` are avoided.
+    def is_online(self, directory_id: Uuid) -> bool:
+        """Whether the directory with this id is one of the node's and works."""
+        return any(directory.directory_id == directory_id for directory in self._online())
+
+    @property
+    def has_failed_directory(self) -> bool:
+        """Whether logs of this node may lie where it cannot look."""
+        return self._unopened_count > 0 or any(not directory.is_online for directory in self.directories)
+
+    def create(self, partition: TopicPartition, topic_id: Uuid, configuration: LogConfiguration, directory_id: Uuid | None = None) -> Log:
+        """A new, empty log: in the directory with this id if it works, else in the one with the fewest that is not cordoned.
 
         Raises:
             StorageFailure: no directory is left, or the disk refused.
@@ -245,7 +302,7 @@ class LogDirectories:
                 if partition in gone:
                     raise NoRoom(f"the checkpoints still name a former log of {partition}, and there is no room to write them anew")
         refusal = StorageFailure("every log directory is offline")
-        for directory in self._by_logs_count(set(cordoned)):
+        for directory in self._candidates(directory_id):
             try:
                 created = self._create_in(directory, partition, topic_id, configuration)
             except NoRoom as error:
@@ -374,7 +431,8 @@ class LogDirectories:
             for checkpoint in Checkpoint:
                 self.checkpoint(checkpoint)
             for directory in self._online():
-                self._guarded(directory, directory.mark_clean, broker_epoch)
+                if directory.is_in_order:
+                    self._guarded(directory, directory.mark_clean, broker_epoch)
         for directory in self.directories:
             directory.release()
 
@@ -412,17 +470,28 @@ class LogDirectories:
             due_ms = self._clock.now_ms() + configuration_of(topic).file_delete_delay_ms
             self.deletions.add_directory(f"{directory.path}/{name}", due_ms)
 
+    def leave_unclean(self, path: str) -> None:
+        """Something in the directory, the quorum's log for example, could not be closed: the next start has to look at it."""
+        for directory in self.directories:
+            if directory.path == path:
+                directory.is_in_order = False
+
     def _close_directory(self, directory: LogDirectory) -> None:
         for held in self.logs_in(directory):
             try:
                 held.close()
             except StorageFailure as error:
+                directory.is_in_order = False
                 log.error("log could not be closed", extra={"partition": str(held.topic_partition), "reason": str(error)})
                 return
 
     def _dismiss(self, partition: TopicPartition, suffix: str) -> None:
         held = self._logs[partition]
         directory = self._directory_of[partition]
+        if not directory.is_online:
+            # It cannot be touched now; when the directory comes back, the log in it is astray.
+            self._forget(partition)
+            return
         name = leaving_directory_name(partition, suffix, self._dice)
         try:
             held.rename_directory(f"{directory.path}/{name}")
@@ -435,11 +504,14 @@ class LogDirectories:
             raise StorageFailure(message) from error
         finally:
             held.go_offline()
-        del self._logs[partition], self._directory_of[partition]
+        self._forget(partition)
+        self.deletions.add_directory(held.directory, self._clock.now_ms() + held.configuration.file_delete_delay_ms)
+
+    def _forget(self, partition: TopicPartition) -> None:
+        del self._logs[partition]
+        self._directory_of.pop(partition).logs_count -= 1
         for gone in self._stale.values():
             gone.add(partition)
-        directory.logs_count -= 1
-        self.deletions.add_directory(held.directory, self._clock.now_ms() + held.configuration.file_delete_delay_ms)
 
     def _place(self, directory: LogDirectory, name: str, partition: TopicPartition) -> LogPlace:
         return LogPlace(
@@ -455,10 +527,14 @@ class LogDirectories:
             lambda: self._write_fits_again(directory),
         )
 
-    def _by_logs_count(self, cordoned: set[str]) -> list[LogDirectory]:
+    def _candidates(self, directory_id: Uuid | None) -> list[LogDirectory]:
         """Where a new log may go, in the order of preference."""
         online = self._online()
-        candidates = [directory for directory in online if directory.path not in cordoned] or online
+        wanted = [directory for directory in online if directory.directory_id == directory_id]
+        if wanted:
+            return wanted
+        # A partition may have been given to this node just before everything was cordoned; then it has to go somewhere.
+        candidates = [directory for directory in online if directory.path not in self.cordoned_paths] or online[:1]
         return sorted(candidates, key=lambda directory: directory.logs_count)
 
     def _online(self) -> list[LogDirectory]:
@@ -482,6 +558,10 @@ class LogDirectories:
         for held in self.logs_in(directory):
             held.go_offline()
         self.on_directory_failure(directory)
+
+
+def _no_topic(name: str) -> Uuid | None:
+    return None
 
 
 def _ignore(directory: LogDirectory) -> None:

@@ -41,6 +41,7 @@ class LogDirectory:
         "_written_numbers",
         "failure",
         "has_written_since_shortage",
+        "is_in_order",
         "logs_count",
         "meta",
         "path",
@@ -62,6 +63,8 @@ class LogDirectory:
         # When something did not fit for the last time, and whether anything has since.
         self.shortage_ms = 0
         self.has_written_since_shortage = False
+        # Whether nothing is known that keeps the directory from being marked clean when the node stops.
+        self.is_in_order = True
         self.logs_count = 0
         self.was_clean = has_clean_shutdown(filesystem, path)
         self.previous_broker_epoch = read_broker_epoch(filesystem, path)

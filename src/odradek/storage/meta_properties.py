@@ -31,15 +31,14 @@ def read_meta_properties(filesystem: FileSystem, directory: str) -> MetaProperti
     """The identity of `directory`, None when it has not been formatted.
 
     Raises:
-        StartRefused: the file cannot be read or does not hold an identity.
+        StartRefused: the file does not hold an identity.
+        OSError: the disk failed.
     """
     path = f"{directory}/{META_PROPERTIES}"
     try:
         text = filesystem.read_bytes(path).decode("utf-8", "replace")
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise StartRefused(f"{path} cannot be read: {error.strerror or error}") from error
     try:
         return _parsed(parse_properties(text))
     except KeyError as missing:
