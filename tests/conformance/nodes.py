@@ -17,9 +17,11 @@ TARGETS: Final = (ODRADEK, APACHE_KAFKA)
 
 PLAIN: Final = "plain"
 AUTO_CREATING: Final = "auto-creating"
+HOUSEKEEPING: Final = "housekeeping"
 _SETTINGS_BY_FLAVOUR: Final[Mapping[str, Mapping[str, str]]] = {
     PLAIN: {"auto.create.topics.enable": "false"},
     AUTO_CREATING: {"auto.create.topics.enable": "true", "num.partitions": "3"},
+    HOUSEKEEPING: {"log.initial.task.delay.ms": "0", "log.retention.check.interval.ms": "300"},
 }
 
 

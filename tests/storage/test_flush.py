@@ -158,6 +158,18 @@ def test_log_that_was_emptied_waits_for_the_name_of_its_new_segment() -> None:
     assert LOG_PATH in filesystem.waits
 
 
+def test_clean_stop_writes_where_the_epoch_begins_though_there_is_nothing_to_flush() -> None:
+    shelf, filesystem = rolled_shelf()
+    shelf.log.high_watermark = shelf.log.log_end_offset
+    shelf.log.delete_records_before(shelf.log.log_end_offset)
+    del filesystem.waits[:]
+
+    shelf.log.close()
+
+    assert filesystem.read_bytes(f"{LOG_PATH}/leader-epoch-checkpoint") == b"0\n1\n1 6\n"
+    assert filesystem.waits.index(f"{LOG_PATH}/leader-epoch-checkpoint") < filesystem.waits.index(LOG_PATH)
+
+
 def test_lost_file_of_epochs_is_filled_from_all_batches() -> None:
     """A power cut can leave the replaced file empty, and what lies below the recovery point is not scanned otherwise."""
     shelf, filesystem = rolled_shelf()

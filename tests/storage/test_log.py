@@ -12,10 +12,13 @@ from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import CorruptRecords
 from odradek.config.log_configuration import LogConfiguration, TimestampType
 from odradek.records.batch import decode_records
+from odradek.records.builder import encode_batch
 from odradek.records.header import is_crc_right, parse_header
+from odradek.records.record import Record
 from odradek.storage.checkpoint_file import EpochStart
 from odradek.storage.errors import OffsetOutOfRange, UnexpectedOffset
 from odradek.storage.filesystem import RealFileSystem
+from odradek.storage.segment import TimestampAt
 from tests.storage.building import LOG_PATH, START_MS, Shelf, batch, random_batches, read_values, small_segments, values_in
 
 
@@ -391,6 +394,30 @@ def test_flush_makes_the_recovery_point_move_and_names_every_file() -> None:
     shelf.log.flush()
     assert shelf.log.recovery_point == 6
     assert shelf.log.begin_flush() is None
+
+
+def test_greatest_time_of_records_without_times_is_not_looked_for_in_an_empty_segment() -> None:
+    """A follower's first batch does not begin at 0 and begins a segment: the one before it stays empty."""
+    shelf = Shelf(small_segments(500, segment_index_bytes=4))
+
+    shelf.log.append_as_follower(encode_batch([Record(1, -1, None, b"x")], base_offset=1, leader_epoch=3))
+
+    assert len(shelf.log.segments) == 2
+    assert shelf.log.offset_of_max_timestamp() == TimestampAt(-1, 1, 3)
+
+
+def test_epoch_without_records_that_was_cut_off_is_noted_again_with_its_first() -> None:
+    """Cutting at the end of a log takes the epoch away that its leader opened there and wrote nothing in."""
+    shelf = Shelf()
+    shelf.append("x", leader_epoch=2)
+    shelf.log.high_watermark = 1
+    shelf.log.delete_records_before(1)
+    assert not shelf.log.truncate_to(1)
+    assert shelf.log.leader_epochs.entries == []
+
+    shelf.append("y", leader_epoch=2)
+
+    assert shelf.log.leader_epochs.entries == [EpochStart(2, 1)]
 
 
 def test_slice_stays_readable_when_its_segment_is_removed(tmp_path: object) -> None:

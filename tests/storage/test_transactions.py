@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from odradek.base.error_codes import ErrorCode
+from odradek.records.builder import encode_batch
 from odradek.records.control import ControlType, encode_end_marker
+from odradek.records.record import Record
 from odradek.storage.transaction_index import AbortedTransaction
 from tests.storage.building import START_MS, Shelf, idempotent, small_segments
 
@@ -90,6 +92,19 @@ def test_open_transactions_and_aborts_survive_restart_crash_and_truncation() -> 
     shelf.log.truncate_to(1)
     assert seen(shelf) == 0
     assert shelf.log.aborted_transactions(0, 10) == []
+
+
+def test_open_transaction_survives_a_cut_into_a_gap_and_a_clean_stop() -> None:
+    """The cut leaves the end behind the last batch, and a snapshot there; the next start finds the end at the last batch."""
+    shelf = Shelf()
+    shelf.append_batch(transactional(0, 1))
+    shelf.log.append_as_follower(encode_batch([Record(9, START_MS, None, b"x")], base_offset=9, leader_epoch=1))
+    shelf.log.truncate_to(5)
+
+    shelf.reopen_cleanly()
+
+    assert shelf.log.log_end_offset == 1
+    assert seen(shelf) == 0
 
 
 def test_marker_of_a_former_coordinator_or_producer_epoch_is_refused() -> None:

@@ -123,6 +123,14 @@ class LeaderEpochs:
         """The file, if it has changed since it was made durable; its directory has to be made durable behind it."""
         return self._path() if self.version > self.durable_version else None
 
+    def make_durable(self) -> None:
+        """Bring what is known here to the disk, and wait for it; nothing happens if it is there."""
+        self.write_changes()
+        if self.version > self.durable_version:
+            self._filesystem.fsync(self._path())
+            self._filesystem.fsync_directory(self._directory)
+            self.durable_version = self.version
+
     def _adopt(self, entry: EpochStart) -> bool:
         latest = self._entries[-1] if self._entries else None
         if latest is not None and latest.epoch == entry.epoch and entry.start_offset >= latest.start_offset:

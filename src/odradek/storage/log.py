@@ -294,6 +294,8 @@ class Log:
         if offset >= self.log_end_offset:
             self.leader_epochs.truncate_from_end(self.log_end_offset)
             self.leader_epochs.write_changes()
+            # An epoch that had no record yet is gone, and has to be noted again with its first one.
+            self.tail.leader_epoch = self.leader_epochs.written_epoch
             return False
         if self.segments.first.base_offset > offset:
             self.truncate_fully_and_start_at(offset)
@@ -497,6 +499,8 @@ class Log:
             self.flush()
             for segment in left:
                 segment.sync()
+            # Where all records were deleted there was nothing to flush, and still an epoch that begins somewhere else now.
+            self.leader_epochs.make_durable()
             for segment in self.segments:
                 segment.close()
         except OSError as error:

@@ -98,6 +98,7 @@ class _Loading:
         "_configuration",
         "_empty",
         "_epochs",
+        "_had_snapshots",
         "_incomplete",
         "_on_scanned",
         "_place",
@@ -121,6 +122,7 @@ class _Loading:
             if name.endswith(LOG_SUFFIX) and (base_offset := offset_of(name)) is not None:
                 self._add_segment(base_offset, known)
         snapshots = [offset for name in names if name.endswith(PRODUCER_SNAPSHOT_SUFFIX) and (offset := offset_of(name)) is not None]
+        self._had_snapshots = bool(snapshots)
         self._epochs = LeaderEpochs(place.filesystem, place.directory, is_new=LEADER_EPOCH_CHECKPOINT not in known)
         self._producers = ProducerStates(place.filesystem, place.directory, snapshots, place.producer_id_expiration_ms)
 
@@ -186,7 +188,8 @@ class _Loading:
                 log_start_offset=log_start_offset,
                 log_end_offset=log_end_offset,
                 now_ms=now_ms,
-                was_clean=was_clean,
+                # A snapshot that a truncation has left behind the end is gone by now, and still says that there were producers.
+                was_clean=was_clean and not self._had_snapshots,
             )
         return LoadedLog(
             segments=segments,

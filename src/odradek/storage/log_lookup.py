@@ -53,8 +53,9 @@ def first_at_or_after(segments: Segments, timestamp: int, log_start_offset: int)
 
 def first_with_max_timestamp(segments: Segments) -> TimestampAt | None:
     """The first record that bears the greatest timestamp of the log."""
-    latest = max(segments, key=lambda segment: segment.max_timestamp().timestamp)
-    return latest.find_max_timestamp()
+    # Records without a time are as late as an empty segment, which can stand before them.
+    latest = max((segment for segment in segments if segment.size), key=lambda segment: segment.max_timestamp().timestamp, default=None)
+    return None if latest is None else latest.find_max_timestamp()
 
 
 def aborted_transactions(segments: Segments, first_offset: int, upper_bound: int) -> list[AbortedTransaction]:
