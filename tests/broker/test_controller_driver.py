@@ -122,6 +122,7 @@ async def running(
             previous_broker_epoch=previous.epoch if previous is not None and leaves_in_order else -1,
             heartbeat_interval_ms=2000,
             directory_failure_timeout_ms=30_000,
+            cordoned_directory_ids=list,
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(driver.run())

@@ -97,7 +97,6 @@ def test_setting_of_one_broker_is_not_set_for_all(name: str) -> None:
     [
         ("listeners", "PLAINTEXT://:1,CONTROLLER://:2"),
         ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT"),
-        ("cordoned.log.dirs", "/data"),
         ("config.providers", "vault"),
         ("listener.name.plaintext.ssl.keystore.location", "/k"),
         ("sasl.enabled.mechanisms", "PLAIN"),
@@ -109,6 +108,7 @@ def test_change_this_version_cannot_carry_out_is_refused_rather_than_ignored(nam
 
 def test_change_that_contradicts_the_file_is_refused() -> None:
     assert "nobody could connect" in refusal("max.connections.per.ip", "0")
+    assert "log.dirs has" in refusal("cordoned.log.dirs", "/nowhere")
 
 
 def test_listener_may_get_limits_for_all_brokers() -> None:

@@ -43,7 +43,7 @@ from odradek.broker.server import Server
 from odradek.config import broker as setting
 from odradek.config.listeners import LOCALHOST, Endpoint, advertised_listeners, broker_listeners, controller_listeners, told_endpoints
 from odradek.config.log_configuration import LogConfiguration
-from odradek.config.precedence import log_directories, metadata_log_directory
+from odradek.config.precedence import cordoned_log_directories, log_directories, metadata_log_directory
 from odradek.config.settings import Settings
 from odradek.controller.activation import bootstrap_records
 from odradek.controller.config_rules import ConfigRules
@@ -151,6 +151,8 @@ class NodeRun:
             return
         set_strays_aside(logs, image)
         lifecycle = self._lifecycle(logs, driver, ports, previous_broker_epoch)
+        self._cordon(self._configuration.current, logs)
+        self._configuration.on_change(lambda change: self._on_cordoned(change, logs, lifecycle))
         assignments = DirectoryAssignments(driver, self._settings[setting.NODE_ID], lambda: lifecycle.epoch)
         partitions = PartitionRegistry(
             self._settings[setting.NODE_ID], logs, self._purgatory, self._configuration.log_configuration, assignments.note
@@ -234,6 +236,14 @@ class NodeRun:
         """Hand what can change while running to those who do not ask for it each time."""
         self._server.configure(settings)
         node.logs.producer_id_expiration_ms = settings[setting.PRODUCER_ID_EXPIRATION_MS]
+
+    def _on_cordoned(self, change: SettingsChange, logs: LogDirectories, lifecycle: BrokerLifecycle) -> None:
+        if cordoned_log_directories(change.before) != cordoned_log_directories(change.after):
+            self._cordon(change.after, logs)
+            lifecycle.hurry()
+
+    def _cordon(self, settings: Settings, logs: LogDirectories) -> None:
+        logs.cordoned_paths = frozenset(cordoned_log_directories(settings))
 
     # Parts
 
@@ -322,6 +332,7 @@ class NodeRun:
             previous_broker_epoch=previous_broker_epoch,
             heartbeat_interval_ms=settings[setting.BROKER_HEARTBEAT_INTERVAL_MS],
             directory_failure_timeout_ms=settings[setting.LOG_DIR_FAILURE_TIMEOUT_MS],
+            cordoned_directory_ids=logs.cordoned_ids,
         )
 
     def _node(

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from odradek.base.errors import RequestRefused, StartRefused, StorageFailure
 from odradek.base.identifiers import Uuid
 from odradek.broker.metadata_publisher import MetadataPublisher
 from odradek.metadata.cluster import Endpoint
-from odradek.metadata.feature_levels import SUPPORTED_FEATURES
+from odradek.metadata.feature_levels import CORDONED_DIRECTORIES_SINCE, SUPPORTED_FEATURES
 from odradek.protocol.message import Message
 from odradek.protocol.messages import broker_registration, controller_registration
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
@@ -52,6 +52,7 @@ class BrokerLifecycle:
         previous_broker_epoch: int,
         heartbeat_interval_ms: int,
         directory_failure_timeout_ms: int,
+        cordoned_directory_ids: Callable[[], list[Uuid]],
     ) -> None:
         self._controller = controller
         self._publisher = publisher
@@ -69,6 +70,7 @@ class BrokerLifecycle:
         self._failed_directories: list[Uuid] = []
         self._untold: dict[Uuid, float] = {}
         self._news = asyncio.Event()
+        self._cordoned_directory_ids = cordoned_directory_ids
         self.epoch = -1
 
     async def start(self) -> None:
@@ -141,6 +143,7 @@ class BrokerLifecycle:
             return None
 
     async def _heartbeat(self, *, want_fence: bool, want_shut_down: bool) -> BrokerHeartbeatResponse:
+        knows_cordoned = self._publisher.image.features.metadata_version_or_minimum >= CORDONED_DIRECTORIES_SINCE
         request = BrokerHeartbeatRequest(
             broker_id=self._node_id,
             broker_epoch=self.epoch,
@@ -148,7 +151,7 @@ class BrokerLifecycle:
             want_fence=want_fence,
             want_shut_down=want_shut_down,
             offline_log_dirs=list(self._failed_directories),
-            cordoned_log_dirs=[],
+            cordoned_log_dirs=self._cordoned_directory_ids() if knows_cordoned else None,
         )
         return cast(BrokerHeartbeatResponse, await self._controller.decide(request, BrokerHeartbeatRequest.VERSION_MAX))
 

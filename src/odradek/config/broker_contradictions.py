@@ -158,9 +158,9 @@ def _check_logs(settings: Settings) -> None:
 
 
 def _check_cordoned(settings: Settings) -> None:
-    cordoned = settings[log.CORDONED_LOG_DIRS]
+    cordoned = settings[log.CORDONED_LOG_DIRS] or ()
     directories = log_directories(settings)
-    if "*" in cordoned:
+    if log.ALL_LOG_DIRS in cordoned:
         if len(cordoned) > 1:
             raise SettingError(f"Invalid value {','.join(cordoned)} for configuration cordoned.log.dirs: * stands alone")
         return

@@ -85,8 +85,8 @@ _KEY_MATERIAL = frozenset(
 _CLUSTER_WIDE_OF_LISTENERS = frozenset(
     {network.MAX_CONNECTIONS.name, network.MAX_CONNECTION_CREATION_RATE.name, network.NUM_NETWORK_THREADS.name}
 )
-# To accept these and not to act would be worse than to refuse: they are about who can reach the node, and where data goes.
-_REFUSED_WHILE_RUNNING = frozenset({network.LISTENERS.name, network.LISTENER_SECURITY_PROTOCOL_MAP.name, log.CORDONED_LOG_DIRS.name})
+# To accept these and not to act would be worse than to refuse: they are about who can reach the node.
+_REFUSED_WHILE_RUNNING = frozenset({network.LISTENERS.name, network.LISTENER_SECURITY_PROTOCOL_MAP.name})
 # A Java broker resizes its pools by half or double at most; a tool that sees other limits here would be misled elsewhere.
 _POOL_SIZES: tuple[Setting[int], ...] = (
     node.NUM_IO_THREADS,

@@ -34,12 +34,14 @@ LOG_DIR = listing(
 
 LOG_DIRS = optional_listing("log.dirs", "The directories of the partition logs; each partition lives in one of them.", importance=HIGH)
 
+# Stands for every entry of log.dirs.
+ALL_LOG_DIRS = "*"
+
 CORDONED_LOG_DIRS = listing(
     "cordoned.log.dirs",
     (),
     "Log directories in which no new partition is placed; * stands for all.",
     scope=PER_BROKER,
-    effect=INERT,
     validator=Elements(is_null_allowed=True),
 )
 

@@ -7,6 +7,8 @@ scheduler. Topics take their defaults from the outcome (`KafkaConfig.logRetentio
 from __future__ import annotations
 
 from odradek.config.broker_log_settings import (
+    ALL_LOG_DIRS,
+    CORDONED_LOG_DIRS,
     LOG_DIR,
     LOG_DIRS,
     LOG_FLUSH_INTERVAL_MS,
@@ -37,6 +39,12 @@ def log_directories(settings: Settings) -> list[str]:
     """The directories of the partition logs."""
     directories = settings[LOG_DIRS]
     return list(settings[LOG_DIR] if directories is None else directories)
+
+
+def cordoned_log_directories(settings: Settings) -> list[str]:
+    """The log directories that get no new partitions (KIP-1066)."""
+    cordoned = settings[CORDONED_LOG_DIRS] or ()
+    return log_directories(settings) if ALL_LOG_DIRS in cordoned else list(cordoned)
 
 
 def metadata_log_directory(settings: Settings) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import RequestRefused, SettingError
 from odradek.config.broker_dynamic import applicable, merged_settings
+from odradek.config.broker_log_settings import CORDONED_LOG_DIRS
 from odradek.config.client_metrics import validate_client_metrics_overrides
 from odradek.config.group import validate_group_overrides
 from odradek.config.resource_type import RESOURCE_TYPES, ConfigSource, ResourceType
@@ -21,6 +22,7 @@ from odradek.config.topic_synonyms import TOPIC_SYNONYMS
 from odradek.controller.refusal import Refusal
 from odradek.controller.topic_names import topic_name_complaint
 from odradek.metadata.configs import ConfigResource
+from odradek.metadata.feature_levels import CORDONED_DIRECTORIES_SINCE
 from odradek.metadata.image import MetadataImage
 from odradek.protocol.messages.create_topics import CreatableTopicConfigs
 
@@ -70,6 +72,12 @@ class ConfigRules:
                     return Refusal(ErrorCode.INVALID_TOPIC_EXCEPTION, complaint)
                 validate_topic_overrides(after, self._broker_settings(image), image.configs.of_topic(resource.name))
             case ResourceType.BROKER:
+                is_too_old = image.features.metadata_version_or_minimum < CORDONED_DIRECTORIES_SINCE
+                if is_too_old and CORDONED_LOG_DIRS.name in after:
+                    return Refusal(
+                        ErrorCode.INVALID_CONFIG,
+                        f"The {CORDONED_LOG_DIRS.name} configuration value cannot be set because it requires metadata.version >= 4.3-IV0",
+                    )
                 return _broker_name_refusal(resource.name)
             case ResourceType.CLIENT_METRICS:
                 validate_client_metrics_overrides(resource.name, after)

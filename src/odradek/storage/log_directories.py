@@ -280,6 +280,14 @@ class LogDirectories:
         """Whether the directory with this id is one of the node's and works."""
         return any(directory.directory_id == directory_id for directory in self._online())
 
+    def cordoned_ids(self) -> list[Uuid]:
+        """The ids of the directories that get no new logs."""
+        return [
+            directory.directory_id
+            for directory in self._online()
+            if directory.path in self.cordoned_paths and directory.directory_id is not None
+        ]
+
     @property
     def has_failed_directory(self) -> bool:
         """Whether logs of this node may lie where it cannot look."""

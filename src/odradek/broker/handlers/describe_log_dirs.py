@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from odradek.base.error_codes import ErrorCode
 from odradek.broker.request import RequestContext
 from odradek.config.precedence import log_directories
+from odradek.metadata.feature_levels import CORDONED_DIRECTORIES_SINCE
 from odradek.protocol.messages.describe_log_dirs import (
     DescribeLogDirsPartition,
     DescribeLogDirsRequest,
@@ -48,6 +49,7 @@ def _describe(node: Node, directory: LogDirectory, is_wanted: Callable[[Log], bo
         total_bytes, usable_bytes = directory.total_bytes(), directory.usable_bytes()
     except OSError:
         return DescribeLogDirsResult(error_code=ErrorCode.KAFKA_STORAGE_ERROR, log_dir=path)
+    knows_cordoned = node.image.features.metadata_version_or_minimum >= CORDONED_DIRECTORIES_SINCE
     partitions_by_topic: dict[str, list[DescribeLogDirsPartition]] = defaultdict(list)
     for log in node.logs.logs_in(directory):
         if is_wanted(log):
@@ -64,6 +66,7 @@ def _describe(node: Node, directory: LogDirectory, is_wanted: Callable[[Log], bo
         topics=[DescribeLogDirsTopic(name=topic, partitions=partitions) for topic, partitions in partitions_by_topic.items()],
         total_bytes=total_bytes,
         usable_bytes=usable_bytes,
+        is_cordoned=knows_cordoned and directory.path in node.logs.cordoned_paths,
     )
 
 
