@@ -64,7 +64,13 @@ class DelayedDeletions:
         heappush(self._due, (due_ms, path, is_directory))
 
     def remove(self, path: str, *, is_directory: bool) -> None:
+        """Remove for good what was renamed away; no error when it is gone.
+
+        A directory's new name has to be on the disk before its files go: a power cut that took the name back, and `partition.metadata`
+        away, would leave a log that nobody could tell from that of a new topic of the same name.
+        """
         if is_directory:
+            self._filesystem.fsync_directory(path.rpartition("/")[0])
             self._filesystem.remove_tree(path)
         else:
             self._filesystem.unlink(path)

@@ -11,6 +11,7 @@ An error of the disk makes the log go offline: from then on every append raises 
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 
 from odradek.base.clock import Clock
 from odradek.base.errors import StorageFailure
@@ -398,7 +399,7 @@ class Log:
         except OSError as error:
             raise self._writer.side_file_failed(error) from error
         writer = self._writer
-        paths = list(writer.snapshots_to_sync)
+        paths = list(writer.paths_to_sync)
         epochs = self.leader_epochs.path_to_sync()
         has_new_names = writer.names_version > writer.durable_names_version
         if epochs is not None:
@@ -446,7 +447,7 @@ class Log:
         writer = self._writer
         writer.durable_names_version = max(writer.durable_names_version, work.names_version)
         self.leader_epochs.durable_version = max(self.leader_epochs.durable_version, work.epochs_version)
-        writer.snapshots_to_sync = [path for path in writer.snapshots_to_sync if path not in work.paths]
+        writer.paths_to_sync = [path for path in writer.paths_to_sync if path not in work.paths]
         if work.truncations_count == self._truncations_count:
             self.recovery_point = max(self.recovery_point, work.up_to)
 
@@ -501,11 +502,19 @@ class Log:
                 segment.sync()
             # Where all records were deleted there was nothing to flush, and still an epoch that begins somewhere else now.
             self.leader_epochs.make_durable()
+            self._sync_leftovers()
             for segment in self.segments:
                 segment.close()
         except OSError as error:
             raise self._writer.write_failed(error) from error
         self.tail.is_ready = False
+
+    def _sync_leftovers(self) -> None:
+        """Wait for what lies beside batches that were durable when it was written, so that no flush has waited for it."""
+        for path in self._writer.paths_to_sync:
+            with suppress(FileNotFoundError):
+                self.place.filesystem.fsync(path)
+        self._writer.paths_to_sync.clear()
 
     def go_offline(self) -> None:
         """Take nothing more: the directory has failed, or the log is deleted."""

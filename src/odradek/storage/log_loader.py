@@ -87,7 +87,7 @@ def load_log(
     if was_clean:
         loading.repair_broken_segments()
     else:
-        loading.recover(recovery_point)
+        loading.recover(recovery_point, log_start_offset)
     return loading.finish(topic_id=topic_id, recovery_point=recovery_point, log_start_offset=log_start_offset, was_clean=was_clean)
 
 
@@ -148,15 +148,19 @@ class _Loading:
             if segment.base_offset in self._incomplete or (segment is self._segments.active and not _has_readable_end(segment)):
                 self._recover_from(segment)
 
-    def recover(self, recovery_point: int) -> None:
+    def recover(self, recovery_point: int, log_start_offset: int) -> None:
         """Scan every segment that can hold something behind the recovery point, and those before it that lost an index."""
         for segment in self._segments:
-            if segment.base_offset in self._incomplete and self._segments.end_offset_of(segment, 1 << 62) <= recovery_point:
+            end_offset = self._segments.end_offset_of(segment, 1 << 62)
+            if end_offset > recovery_point:
+                break
+            # The flush that brought the recovery point to the end of a segment may have come before the last index entries.
+            if segment.base_offset in self._incomplete or (end_offset == recovery_point and not segment.are_indexes_complete()):
                 self._recover_from(segment)
         unflushed = self._segments.between(recovery_point, 1 << 62) if len(self._segments) else []
         for index, segment in enumerate(unflushed):
             truncated = 0 if segment.base_offset in self._empty else self._recover_from(segment)
-            if truncated or self._has_hole_behind(segment):
+            if truncated or self._has_hole_behind(segment, log_start_offset):
                 self._remove(unflushed[index + 1 :])
                 return
 
@@ -201,16 +205,17 @@ class _Loading:
             recovery_point=log_end_offset if was_clean else min(recovery_point, log_end_offset),
         )
 
-    def _has_hole_behind(self, segment: Segment) -> bool:
+    def _has_hole_behind(self, segment: Segment, log_start_offset: int) -> bool:
         """Whether a power cut has taken the end of a segment of the quorum's log, and left the next one.
 
-        The quorum's log has every offset, and no record of it means anything without those before. Other logs may have had holes from the
+        The quorum's log has every offset, and no record of it means anything without those before. Below the log start, where a snapshot
+        stands for them, the cut may have brought back some of the segments that were being removed. Other logs may have had holes from the
         beginning (a cleaner made them), so with those nothing can be told from a hole, and Kafka goes on behind it.
         """
         if self._place.topic_partition.topic != METADATA_TOPIC_NAME:
             return False
         following = self._segments.higher(segment.base_offset)
-        return following is not None and segment.last_boundary()[0] < following.base_offset
+        return following is not None and segment.last_boundary()[0] < following.base_offset > log_start_offset
 
     def _fill_in_epochs(self, log_start_offset: int, log_end_offset: int) -> None:
         """Read from the batches what the file of epochs does not know.

@@ -29,7 +29,7 @@ TRANSACTION_COORDINATOR_FENCED = 52
 
 
 class LogWriter:
-    """Appends to the last of `loaded`'s segments. `snapshots_to_sync` and the versions of names are for the log's flushes."""
+    """Appends to the last of `loaded`'s segments. `paths_to_sync` and the versions of names are for the log's flushes."""
 
     __slots__ = (
         "_completed",
@@ -46,7 +46,7 @@ class LogWriter:
         "is_offline",
         "is_refusing",
         "names_version",
-        "snapshots_to_sync",
+        "paths_to_sync",
         "tail",
     )
 
@@ -66,7 +66,7 @@ class LogWriter:
         self.is_offline = False
         # Until the turn in which a write did not fit is over: a later batch must not get the offsets that answers of it have been given.
         self.is_refusing = False
-        self.snapshots_to_sync: list[str] = []
+        self.paths_to_sync: list[str] = []
         # How often the log got new files, and up to which of these their names are on the disk for good.
         self.names_version = 1 if loaded.recovery_point < loaded.log_end_offset or not loaded.log_end_offset else 0
         self.durable_names_version = 0
@@ -204,11 +204,14 @@ class LogWriter:
         """Bring what belongs to a segment beside its batches to the disk. What does not fit waits for the next flush, or was not needed."""
         with _waiting_for_room():
             segment.leave()
+        if self.tail.recovery_point >= end_offset:
+            # All batches are durable already, so the next flush begins behind them; the last entry of the time index is new.
+            self.paths_to_sync += segment.index_paths()
         self._producers.end_offset = end_offset
         with _waiting_for_room():
             snapshot = self._producers.take_snapshot(sync=False)
             if snapshot is not None:
-                self.snapshots_to_sync.append(snapshot)
+                self.paths_to_sync.append(snapshot)
 
     def note_leader_epoch(self, leader_epoch: int, start_offset: int) -> None:
         if leader_epoch < 0:

@@ -323,6 +323,27 @@ class Segment:
             files.append(self.transaction_index.handle.file())
         return files
 
+    def index_paths(self) -> list[str]:
+        """The files of the indexes of offsets and times."""
+        return [self.offset_index.entries.handle.path, self.time_index.entries.handle.path]
+
+    def are_indexes_complete(self) -> bool:
+        """Whether the indexes say all that they said when the segment was left, as far as the batches behind their last entries tell.
+
+        Reads a handful of headers. A time index without its last entry would let retention and searches take the segment for older than
+        it is.
+        """
+        try:
+            self.check_indexes()
+            latest, offset = self.time_index.last_entry()
+            batch = next(self._batches_from(self.position_of(offset) or 0), None)
+            if latest >= 0 and (batch is None or batch.header.max_timestamp != latest):
+                return False
+            behind = self._batches_from(self._indexed_position(self.offset_index.last_entry()[0]))
+            return all(batch.header.max_timestamp <= latest for batch in behind)
+        except (CorruptIndex, CorruptRecords):
+            return False
+
     def mark(self, suffix: str) -> list[str]:
         """Rename all files of the segment with `suffix`; their new paths. After an error it can be done again."""
         paths = []

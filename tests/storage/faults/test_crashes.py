@@ -90,7 +90,7 @@ def judge_moment(moment: Moment, kind: CrashKind, seed: int) -> None:
 
 def test_script_goes_through_hundreds_of_moments(moments: list[Moment]) -> None:
     assert len(moments) > 500
-    assert {moment.operation for moment in moments} >= CHANGES | SYNCS
+    assert {moment.operation for moment in moments} >= (CHANGES | SYNCS) - {Operation.TRUNCATE, Operation.WRITE_GATHERED}
 
 
 @pytest.mark.parametrize("kind", list(CrashKind))
