@@ -426,7 +426,7 @@ class Log:
             self.recovery_point,
             self.place.filesystem,
             tuple(segment.log.file() for segment in self.segments.between(self.recovery_point, self.log_end_offset)),
-            (),
+            (f"{self.directory}/{PARTITION_METADATA}",) if has_new_names and self.topic_id is not None else (),
             self.directory if has_new_names else None,
             truncations_count=self._truncations_count,
             parent=self._parent_to_sync(),

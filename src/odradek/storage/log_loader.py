@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from odradek.base.errors import CorruptRecords
-from odradek.base.identifiers import METADATA_TOPIC_NAME, ZERO_UUID, Uuid
+from odradek.base.identifiers import METADATA_TOPIC_NAME, Uuid
 from odradek.config.log_configuration import LogConfiguration
 from odradek.storage.checkpoint_file import EpochStart
 from odradek.storage.errors import CorruptCheckpoint, CorruptIndex
@@ -75,7 +75,7 @@ def load_log(
     filesystem = place.filesystem
     try:
         names = _settle_leftovers(place, filesystem.list_names(place.directory) if names is None else names)
-        topic_id = _agreed_topic_id(place, topic_id, was_ever_flushed=recovery_point > 0)
+        topic_id = _agreed_topic_id(place, names, topic_id, was_ever_flushed=recovery_point > log_start_offset)
     except FileNotFoundError:
         if filesystem.is_directory(place.directory):
             raise
@@ -280,7 +280,7 @@ def _has_readable_end(segment: Segment) -> bool:
         return False
 
 
-def _agreed_topic_id(place: LogPlace, topic_id: Uuid | None, *, was_ever_flushed: bool) -> Uuid | None:
+def _agreed_topic_id(place: LogPlace, names: list[str], topic_id: Uuid | None, *, was_ever_flushed: bool) -> Uuid | None:
     """The id in the directory wins; who asks for another has to look (a deleted topic of the same name).
 
     Raises:
@@ -296,9 +296,12 @@ def _agreed_topic_id(place: LogPlace, topic_id: Uuid | None, *, was_ever_flushed
             write_partition_metadata(place.filesystem, place.directory, topic_id)
             return topic_id
         # A log's first flush waits for this file too, so a power cut that tore it found nothing durable in the log; nor does a stop in good
-        # order wait for a log without records. Which incarnation of the topic it was nobody knows any more: it belongs to none, or
-        # records of a deleted topic could come back in its successor.
-        return ZERO_UUID
+        # order wait for a log without records. Which incarnation of the topic it was nobody knows any more, and records of a deleted one
+        # must not come back in its successor: nothing of it stays but the log start, below which nobody was ever to read again.
+        for name in names:
+            place.filesystem.unlink(f"{place.directory}/{name}")
+        names.clear()
+        return None
     if found is None and topic_id is not None:
         write_partition_metadata(place.filesystem, place.directory, topic_id)
     return found if found is not None else topic_id
