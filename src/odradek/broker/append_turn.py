@@ -54,7 +54,7 @@ class QueuedAnswer:
     def take_back(self) -> HeldResponse:
         """Put an empty place where the answer is queued."""
         connection = self.connection
-        held = HeldResponse(connection.on_output)
+        held = HeldResponse(connection.request_flush)
         position = next(number for number, piece in enumerate(connection.outgoing) if piece is self.response)
         connection.outgoing[position] = held
         connection.outgoing_size -= len(self.response)

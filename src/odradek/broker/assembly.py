@@ -54,6 +54,7 @@ from odradek.metadata.feature_levels import METADATA_VERSION_LATEST
 from odradek.metadata.image import MetadataImage
 from odradek.metadata.record_codec import MetadataRecord, decode_metadata_record
 from odradek.net.network import Network, SystemNetwork
+from odradek.net.readiness import EpollReadiness, Readiness, readiness_of
 from odradek.net.turn import Turn
 from odradek.raft import metadata_log as metadata_log_files
 from odradek.raft.metadata_log import MetadataLog
@@ -97,7 +98,9 @@ class NodeRun:
         self._purgatory = Purgatory(clock, self._loop.call_later)
         self._publisher = MetadataPublisher()
         self._configuration = DynamicConfiguration(settings, settings[setting.NODE_ID])
-        self._server = Server(settings, self._loop, self._turn, clock, network or SystemNetwork())
+        # Sockets that are none have descriptors that only the loop they came with knows.
+        self._readiness: Readiness = readiness_of(self._loop, self._turn) if network is None else self._loop
+        self._server = Server(settings, self._loop, self._turn, clock, network or SystemNetwork(), self._readiness)
 
     async def run(self, stop: asyncio.Event, ready: Callable[[ReadyReport], None], on_recovery: ProgressListener | None = None) -> None:
         """Start, serve until `stop` is set, and stop in good order. `on_recovery` is told how far the opening of the logs has come.
@@ -123,6 +126,8 @@ class NodeRun:
                     directory.release()
         finally:
             self._server.close()
+            if isinstance(self._readiness, EpollReadiness):
+                self._readiness.close()
             self._purgatory.close()
             self._pool.shutdown(wait=True, cancel_futures=True)
 

@@ -4,6 +4,8 @@ The two requests that make up almost all traffic, Produce and Fetch, go to their
 request is decoded by the generated codec and given to the one function `handle` of `broker/handlers/<api>.py`, loaded when first
 asked for. What a peer does wrong closes its connection with one logged sentence; what we do wrong is answered with
 UNKNOWN_SERVER_ERROR and logged with its trace. Exceptions become error codes here and nowhere else.
+
+mypyc compiles this module; it also runs as it stands.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ import importlib
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, Final, cast, final
+
+from librt.strings import read_i16_be, read_i32_be
 
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import Misuse, ProtocolViolation, RequestRefused
@@ -23,7 +27,7 @@ from odradek.broker.node import Node
 from odradek.broker.produce_path import ProducePath
 from odradek.broker.request import RequestContext
 from odradek.broker.response_frame import encode_response
-from odradek.net.frame_connection import FrameConnection
+from odradek.net.frame_connection import FrameConnection, FrameHandler
 from odradek.net.output import FileRange, HeldResponse
 from odradek.protocol import apis
 from odradek.protocol.headers import decode_request_header
@@ -32,46 +36,79 @@ from odradek.protocol.message import Message
 log = logging.getLogger("odradek.broker.dispatch")
 request_log = logging.getLogger("odradek.request")
 
-PRODUCE = 0
-FETCH = 1
-API_VERSIONS = 18
+PRODUCE: Final = 0
+FETCH: Final = 1
+API_VERSIONS: Final = 18
 # The smallest request header: key, version, correlation id, and the length of a null client id.
-REQUEST_HEADER_SIZE_MIN = 10
-
+REQUEST_HEADER_SIZE_MIN: Final = 10
 
 UNANSWERABLE = "the request has no answer in its version"
 
 Handler = Callable[[Node, Any, RequestContext], Any]
 
 
+@final
+class ServedApi:
+    """One API as a listener serves it, and how often it was asked for."""
+
+    __slots__ = ("name", "requests_count", "version_max", "version_min")
+
+    def __init__(self, name: str, version_min: int, version_max: int) -> None:
+        self.name = name
+        self.version_min = version_min
+        self.version_max = version_max
+        self.requests_count = 0
+
+
+def served_apis(*, is_controller: bool) -> list[ServedApi | None]:
+    """What a listener of the broker, or of the controller, serves; the index is the key."""
+    served: list[ServedApi | None] = [None] * (max(apis.API_BY_KEY) + 1)
+    for key, entry in apis.API_BY_KEY.items():
+        if entry.is_on_controller if is_controller else entry.is_on_broker:
+            served[key] = ServedApi(entry.name, entry.version_min, entry.version_max)
+    return served
+
+
+@final
 class Dispatcher:
     """Answers frames. One per node; `tasks` owns the requests that wait for something."""
 
-    __slots__ = ("_handlers", "_node", "_produce", "_tasks", "controller_listeners", "requests_count")
+    __slots__ = ("_handlers", "_node", "_on_broker", "_on_controller", "_produce", "_tasks", "controller_listeners")
 
     def __init__(self, node: Node, produce: ProducePath, tasks: asyncio.TaskGroup, controller_listeners: frozenset[str]) -> None:
         self._node = node
         self._produce = produce
         self._tasks = tasks
         self._handlers: dict[int, Handler] = {}
+        self._on_broker = served_apis(is_controller=False)
+        self._on_controller = served_apis(is_controller=True)
         self.controller_listeners = controller_listeners
-        self.requests_count: dict[int, int] = {}
 
-    def on_frame(self, connection: FrameConnection, data: bytes, start: int, end: int) -> None:
-        """Decide the frame `data[start:end]`."""
+    def handler_for(self, listener_name: str) -> FrameHandler:
+        """What decides the frames of a listener."""
+        return self.on_controller_frame if listener_name in self.controller_listeners else self.on_broker_frame
+
+    def on_broker_frame(self, connection: FrameConnection, data: bytes, start: int, end: int) -> None:
+        """Decide the frame `data[start:end]` of a client."""
+        self._on_frame(connection, data, start, end, self._on_broker)
+
+    def on_controller_frame(self, connection: FrameConnection, data: bytes, start: int, end: int) -> None:
+        """Decide the frame `data[start:end]` that came in on a listener of the controller."""
+        self._on_frame(connection, data, start, end, self._on_controller)
+
+    def _on_frame(self, connection: FrameConnection, data: bytes, start: int, end: int, served: list[ServedApi | None]) -> None:
         if end - start < REQUEST_HEADER_SIZE_MIN:
             connection.close(f"a request of {end - start} bytes is shorter than its header")
             return
-        api_key = int.from_bytes(data[start : start + 2], "big", signed=True)
-        api_version = int.from_bytes(data[start + 2 : start + 4], "big", signed=True)
-        entry = apis.API_BY_KEY.get(api_key)
-        is_controller = connection.listener_name in self.controller_listeners
-        if entry is None or not (entry.is_on_controller if is_controller else entry.is_on_broker):
+        api_key = int(read_i16_be(data, start))
+        api_version = int(read_i16_be(data, start + 2))
+        api = served[api_key] if 0 <= api_key < len(served) else None
+        if api is None:
             connection.close(f"API key {api_key} is not served on listener {connection.listener_name}")
             return
-        self.requests_count[api_key] = self.requests_count.get(api_key, 0) + 1
-        if not entry.version_min <= api_version <= entry.version_max:
-            self._refuse_version(connection, data, start, end, api_key, api_version, entry.name)
+        api.requests_count += 1
+        if not api.version_min <= api_version <= api.version_max:
+            self._refuse_version(connection, data, start, end, api_key, api_version, api.name)
             return
         try:
             if api_key == PRODUCE:
@@ -81,17 +118,17 @@ class Dispatcher:
             frame = data[start:end]
             header, position = decode_request_header(frame, 0)
             context = self._context(connection, api_key, api_version, header.correlation_id, header.client_id)
-            if api_key == FETCH and not is_controller:
+            if api_key == FETCH and served is self._on_broker:
                 self._fetch(connection, context, frame, position)
                 return
             # What stands after the last field is ignored, as Kafka does: librdkafka leaves three bytes there when it asks for all topics.
             request, _ = apis.request_type(api_key).decode(frame, position, api_version)
         except ProtocolViolation as error:
-            connection.close(f"{entry.name} version {api_version} cannot be read: {error}")
+            connection.close(f"{api.name} version {api_version} cannot be read: {error}")
             return
         except Exception as error:  # a mistake of ours on a path without a handler: its connection ends, everybody else goes on
-            request_log.error("request failed", extra={"api": entry.name, "version": api_version}, exc_info=error)
-            connection.close(f"{entry.name} version {api_version} could not be answered")
+            request_log.error("request failed", extra={"api": api.name, "version": api_version}, exc_info=error)
+            connection.close(f"{api.name} version {api_version} could not be answered")
             return
         self._answer(connection, context, request)
 
@@ -118,7 +155,7 @@ class Dispatcher:
             connection.close(f"{name} version {api_version} is not served")
             return
         # KIP-511: whatever version a client tries first, it learns from a version 0 answer which ones there are.
-        correlation_id = int.from_bytes(data[start + 4 : start + 8], "big", signed=True)
+        correlation_id = int(read_i32_be(data, start + 4))
         context = self._context(connection, api_key, 0, correlation_id, None)
         handler_module = importlib.import_module("odradek.broker.handlers.api_versions")
         connection.send(encode_response(context, handler_module.unsupported_version_response()))

@@ -23,9 +23,10 @@ from odradek.config.broker_contradictions import connections_per_address
 from odradek.config.listeners import Endpoint, listeners
 from odradek.config.settings import Settings
 from odradek.net.connection_limits import ConnectionCounter, ConnectionLimits
-from odradek.net.frame_connection import FrameConnection
+from odradek.net.frame_connection import FrameHandler
 from odradek.net.listener import Listener, ListenerOptions
 from odradek.net.network import Network
+from odradek.net.readiness import Readiness
 from odradek.net.receive_budget import ReceiveBudget
 from odradek.net.socket_transport import RECEIVE_SIZE
 from odradek.net.turn import Turn
@@ -36,18 +37,19 @@ DRAIN_STEPS_MAX = 50
 
 
 class FrameDispatcher(Protocol):
-    """What a server gives its frames to."""
+    """Who knows what becomes of the frames of each listener."""
 
-    def on_frame(self, connection: FrameConnection, data: bytes, start: int, end: int) -> None: ...
+    def handler_for(self, listener_name: str) -> FrameHandler: ...
 
 
 class Server:
     """Binds, accepts and closes. Frames that come before `open` gave it a handler cannot exist: nothing is accepted until then."""
 
-    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop, turn: Turn, clock: Clock, network: Network) -> None:
+    def __init__(
+        self, settings: Settings, loop: asyncio.AbstractEventLoop, turn: Turn, clock: Clock, network: Network, readiness: Readiness
+    ) -> None:
         self._settings = settings
         self._counter = ConnectionCounter(connection_limits(settings))
-        self._on_frame = _refuse_frames
         receive_buffer = bytearray(RECEIVE_SIZE)
         connection_ids = itertools.count(1)
         budget = ReceiveBudget(settings[QUEUED_MAX_REQUEST_BYTES])
@@ -58,8 +60,8 @@ class Server:
                 turn=turn,
                 clock=clock,
                 counter=self._counter,
-                handler=self._handle,
                 network=network,
+                readiness=readiness,
                 receive_buffer=receive_buffer,
                 budget=budget,
                 connection_ids=connection_ids,
@@ -84,9 +86,8 @@ class Server:
 
     def open(self, dispatcher: FrameDispatcher) -> None:
         """Begin to accept; frames go to `dispatcher`."""
-        self._on_frame = dispatcher.on_frame
         for listener in self._listeners:
-            listener.open()
+            listener.open(dispatcher.handler_for(listener.options.name))
 
     def configure(self, settings: Settings) -> None:
         """Limits changed while running: they hold for connections that come from now on."""
@@ -110,13 +111,6 @@ class Server:
     def connections_count(self) -> int:
         """Connections open now, on all listeners."""
         return self._counter.count
-
-    def _handle(self, connection: FrameConnection, data: bytes, start: int, end: int) -> None:
-        self._on_frame(connection, data, start, end)
-
-
-def _refuse_frames(connection: FrameConnection, data: bytes, start: int, end: int) -> None:
-    connection.close("the node is not ready")
 
 
 def listener_options(settings: Settings, endpoint: Endpoint) -> ListenerOptions:

@@ -1,28 +1,32 @@
 """One connection without a socket: bytes in, whole frames out to a handler, answers gathered in the order of the requests.
 
 A frame is a 32-bit size and that many bytes. Small frames are handed over as a slice of what was received, without a copy; a frame
-that is larger than one receive gets a buffer of exactly its size, into which the transport reads directly. As in Kafka, one request
+that is larger than one receive gets a buffer of its own, into which the transport reads directly. As in Kafka, one request
 of a connection is in process at a time (`SocketServer.scala` mutes the channel): while `is_blocked`, received frames wait unparsed.
 
 Limits: a frame of more than `frame_size_max` closes the connection; more than `OUTGOING_SIZE_MAX` bytes of answers that the peer has
 not taken stop the parsing of further requests.
+
+mypyc compiles this module; it also runs as it stands.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Final, final
+
+from librt.strings import read_i32_be
 
 from odradek.net.output import FileRange, HeldResponse, OutputPiece
 from odradek.net.receive_budget import ReceiveBudget
 
-FRAME_HEADER_SIZE = 4
+FRAME_HEADER_SIZE: Final = 4
 # Requests of one receive that are answered before the answers must leave; metadata of a large cluster is half a megabyte.
-OUTGOING_SIZE_MAX = 4 << 20
+OUTGOING_SIZE_MAX: Final = 4 << 20
 # A frame of this size or more is read into a buffer of its own: gathering it from pieces would copy it once per piece.
-OWN_BUFFER_SIZE_MIN = 4 << 10
+OWN_BUFFER_SIZE_MIN: Final = 4 << 10
 # Bytes that look like the start of another protocol, so that the log can say what was meant.
-FOREIGN_GREETINGS = (
+FOREIGN_GREETINGS: Final = (
     (b"\x16\x03", "TLS on a plaintext port"),
     (b"GET ", "HTTP"),
     (b"POST", "HTTP"),
@@ -34,6 +38,7 @@ FOREIGN_GREETINGS = (
 FrameHandler = Callable[["FrameConnection", bytes, int, int], None]
 
 
+@final
 class FrameConnection:
     """Parses frames, keeps answers in order, and knows when to stop doing either."""
 
@@ -44,6 +49,7 @@ class FrameConnection:
         "_handler",
         "_own_buffer",
         "_own_filled",
+        "_own_size",
         "_position",
         "client_host",
         "client_port",
@@ -53,6 +59,7 @@ class FrameConnection:
         "dialled_port",
         "frames_count",
         "is_blocked",
+        "is_flush_due",
         "is_out_of_budget",
         "listener_name",
         "on_closed",
@@ -77,8 +84,10 @@ class FrameConnection:
         self.listener_name = listener_name
         self.client_host, self.client_port = client
         self.dialled_host, self.dialled_port = dialled
-        self.outgoing: deque[OutputPiece] = deque()
+        self.outgoing: list[OutputPiece] = []
         self.outgoing_size = 0
+        # Whether `on_output` was called since the transport flushed last: the answers of one turn announce themselves once.
+        self.is_flush_due = False
         self.is_blocked = False
         self.is_out_of_budget = False
         self.close_reason: str | None = None
@@ -90,7 +99,9 @@ class FrameConnection:
         self._budget = budget or ReceiveBudget()
         self._data = b""
         self._position = 0
+        # The frame that is being received by itself: the first `_own_size` bytes of the buffer are its room.
         self._own_buffer: bytearray | None = None
+        self._own_size = 0
         self._own_filled = 0
 
     # Receiving
@@ -109,7 +120,7 @@ class FrameConnection:
         """The rest of the large frame that is being received, for the transport to read into; None where there is none."""
         if self._own_buffer is None:
             return None
-        return memoryview(self._own_buffer)[self._own_filled :]
+        return memoryview(self._own_buffer)[self._own_filled : self._own_size]
 
     def received_into_view(self, size: int) -> None:
         """`size` bytes were read into `receive_view()`."""
@@ -125,7 +136,7 @@ class FrameConnection:
             start = self._position + FRAME_HEADER_SIZE
             if start > end:
                 return
-            size = int.from_bytes(data[self._position : start], "big", signed=True)
+            size = int(read_i32_be(data, self._position))
             if size <= 0 or size > self._frame_size_max:
                 self._refuse_size(size, data[self._position : start])
                 return
@@ -155,8 +166,9 @@ class FrameConnection:
             self._budget.wait(self._try_budget_again)
             return
         received = self._data[start:]
-        self._own_buffer = bytearray(size)
+        self._own_buffer = self._budget.buffer_of(size)
         self._own_buffer[: len(received)] = received
+        self._own_size = size
         self._own_filled = len(received)
         self._data = b""
         self._position = 0
@@ -164,11 +176,11 @@ class FrameConnection:
     def _try_budget_again(self) -> None:
         self.is_out_of_budget = False
         if self.close_reason is None:
-            self.on_output()
+            self.request_flush()
 
     def _feed_own_buffer(self, data: bytes) -> bytes:
         assert self._own_buffer is not None
-        taken = min(len(data), len(self._own_buffer) - self._own_filled)
+        taken = min(len(data), self._own_size - self._own_filled)
         self._own_buffer[self._own_filled : self._own_filled + taken] = data[:taken]
         self._own_filled += taken
         self._finish_own_buffer()
@@ -176,12 +188,16 @@ class FrameConnection:
 
     def _finish_own_buffer(self) -> None:
         buffer = self._own_buffer
-        if buffer is None or self._own_filled < len(buffer):
+        if buffer is None or self._own_filled < self._own_size:
             return
+        size = self._own_size
         self._own_buffer = None
         self.frames_count += 1
-        self._handler(self, bytes(buffer), 0, len(buffer))
-        self._budget.give_back(len(buffer))
+        with memoryview(buffer) as view:
+            frame = bytes(view[:size])
+        self._budget.take_back(buffer)
+        self._handler(self, frame, 0, size)
+        self._budget.give_back(size)
 
     def _refuse_size(self, size: int, greeting: bytes) -> None:
         for prefix, meaning in FOREIGN_GREETINGS:
@@ -192,42 +208,48 @@ class FrameConnection:
 
     # Answering
 
+    def request_flush(self) -> None:
+        """There is something for the transport to do: to send, to go on reading, to close."""
+        if not self.is_flush_due:
+            self.is_flush_due = True
+            self.on_output()
+
     def send(self, response: bytes) -> None:
         """Answer the request in process."""
         self.outgoing.append(response)
         self.outgoing_size += len(response)
-        self.on_output()
+        self.request_flush()
 
     def send_pieces(self, pieces: Sequence[bytes | FileRange]) -> None:
         """Answer the request in process with bytes and ranges of files."""
         for piece in pieces:
             self.outgoing.append(piece)
             self.outgoing_size += piece.size if isinstance(piece, FileRange) else len(piece)
-        self.on_output()
+        self.request_flush()
 
     def hold(self) -> HeldResponse:
         """Keep the place of an answer that comes later. Does not block: set `is_blocked` where the next request must wait."""
-        held = HeldResponse(self.on_output)
+        held = HeldResponse(self.request_flush)
         self.outgoing.append(held)
         return held
 
     def unblock(self) -> None:
         """The request in process is done; the frames that wait are taken up when the connection flushes."""
         self.is_blocked = False
-        self.on_output()
+        self.request_flush()
 
     def close(self, reason: str) -> None:
         """End the connection after what can be sent has been sent. The first reason counts."""
         if self.close_reason is None:
             self.close_reason = reason
-            self.on_output()
+            self.request_flush()
 
     def closed(self) -> None:
         """The transport is gone: whoever waits for this connection is told."""
         if self.close_reason is None:
             self.close_reason = ""
         if self._own_buffer is not None:
-            self._budget.give_back(len(self._own_buffer))
+            self._budget.give_back(self._own_size)
             self._own_buffer = None
         if self.on_closed is not None:
             callback, self.on_closed = self.on_closed, None

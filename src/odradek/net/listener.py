@@ -19,6 +19,7 @@ from odradek.base.errors import StartRefused
 from odradek.net.connection_limits import ConnectionCounter
 from odradek.net.frame_connection import FrameConnection, FrameHandler
 from odradek.net.network import Network, Socket
+from odradek.net.readiness import Readiness
 from odradek.net.receive_budget import ReceiveBudget
 from odradek.net.socket_transport import SocketTransport
 from odradek.net.turn import Turn
@@ -59,8 +60,8 @@ class Listener:
         turn: Turn,
         clock: Clock,
         counter: ConnectionCounter,
-        handler: FrameHandler,
         network: Network,
+        readiness: Readiness,
         receive_buffer: bytearray,
         budget: ReceiveBudget | None = None,
         connection_ids: Iterator[int] | None = None,
@@ -71,8 +72,9 @@ class Listener:
         self._loop = loop
         self._turn = turn
         self._clock = clock
-        self._handler = handler
         self._network = network
+        self._readiness = readiness
+        self._handler: FrameHandler | None = None
         self._receive_buffer = receive_buffer
         self._budget = budget
         self._connection_ids = connection_ids or itertools.count(1)
@@ -97,9 +99,10 @@ class Listener:
         self._socket = bound
         return int(bound.getsockname()[1])
 
-    def open(self) -> None:
-        """Begin to accept."""
+    def open(self, handler: FrameHandler) -> None:
+        """Begin to accept; frames go to `handler`."""
         assert self._socket is not None
+        self._handler = handler
         self._loop.add_reader(self._socket.fileno(), self._on_acceptable)
         self._arm_sweep()
 
@@ -178,7 +181,8 @@ class Listener:
         except OSError:
             accepted.close()
             return
-        transport = SocketTransport(self._loop, accepted, self._turn, self._receive_buffer, self._on_transport_closed)
+        assert self._handler is not None
+        transport = SocketTransport(self._readiness, accepted, self._turn, self._receive_buffer, self._on_transport_closed)
         connection = FrameConnection(
             self._handler,
             connection_id=next(self._connection_ids),
@@ -186,7 +190,7 @@ class Listener:
             client=(client_host, client_port),
             dialled=(_plain_host(dialled[0]), dialled[1]),
             frame_size_max=self.options.frame_size_max,
-            on_output=lambda: self._turn.touch(transport),
+            on_output=transport.touch,
             budget=self._budget,
         )
         self.counter.opened(client_host)

@@ -1,33 +1,37 @@
 """A `FrameConnection` on a non-blocking socket: `recv_into` a shared buffer, `send` once per turn, `sendfile` for ranges of files.
 
-Raw sockets on the loop's readiness callbacks, not asyncio transports: one receive takes in dozens of small requests, and `sendfile`
+Raw sockets on readiness callbacks, not asyncio transports: one receive takes in dozens of small requests, and `sendfile`
 can be called on the same socket at once. Only Linux has MSG_MORE; elsewhere the header of a fetch goes out in a packet of its own.
+
+mypyc compiles this module; it also runs as it stands.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import socket
 from collections.abc import Callable
+from typing import Final, final
 
 from odradek.net.frame_connection import FrameConnection
 from odradek.net.network import Socket
 from odradek.net.output import FileRange, HeldResponse
+from odradek.net.readiness import Readiness
 from odradek.net.turn import Turn
 
 log = logging.getLogger("odradek.net")
 
-RECEIVE_SIZE = 256 << 10
+RECEIVE_SIZE: Final = 256 << 10
 # What one `send` takes at the most; joining more would only copy what the socket does not take anyway.
-SEND_SIZE_MAX = 1 << 20
+SEND_SIZE_MAX: Final = 1 << 20
 # What is read into memory at once where there is no `sendfile` or no descriptor.
-COPY_SIZE_MAX = 1 << 20
+COPY_SIZE_MAX: Final = 1 << 20
 MSG_MORE: int = getattr(socket, "MSG_MORE", 0)
-HAS_SENDFILE = hasattr(os, "sendfile")
+HAS_SENDFILE: bool = hasattr(os, "sendfile")
 
 
+@final
 class SocketTransport:
     """Owns the socket. Ends by `abort`, by the peer, or by the connection's own wish."""
 
@@ -36,8 +40,8 @@ class SocketTransport:
         "_is_closed",
         "_is_reading",
         "_is_writing",
-        "_loop",
         "_on_closed",
+        "_readiness",
         "_receive_buffer",
         "_socket",
         "_turn",
@@ -48,7 +52,7 @@ class SocketTransport:
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        readiness: Readiness,
         sock: Socket,
         turn: Turn,
         receive_buffer: bytearray,
@@ -56,7 +60,7 @@ class SocketTransport:
         *,
         uses_sendfile: bool = HAS_SENDFILE,
     ) -> None:
-        self._loop = loop
+        self._readiness = readiness
         self._socket = sock
         self._descriptor = sock.fileno()
         self._turn = turn
@@ -102,22 +106,28 @@ class SocketTransport:
 
     def _pause_reading(self) -> None:
         if self._is_reading:
-            self._loop.remove_reader(self._descriptor)
+            self._readiness.remove_reader(self._descriptor)
             self._is_reading = False
 
     def _resume_reading(self) -> None:
         if not self._is_reading and not self._is_closed:
-            self._loop.add_reader(self._descriptor, self._on_readable)
+            self._readiness.add_reader(self._descriptor, self._on_readable)
             self._is_reading = True
 
     # Writing
+
+    def touch(self) -> None:
+        """The connection has something for `flush` to do at the end of the turn."""
+        self._turn.touch(self)
 
     def flush(self) -> None:
         """Send what is ready; then take up what the connection had to leave, or end it."""
         if self._is_closed:
             return
+        connection = self.connection
+        connection.is_flush_due = False
         try:
-            is_all_sent = self._send_ready()
+            is_all_sent = self._send_ready(connection)
         except OSError as error:
             self._end(f"sending failed: {error.strerror or error}")
             return
@@ -125,37 +135,36 @@ class SocketTransport:
             self._wait_for_room()
             return
         self._stop_waiting_for_room()
-        connection = self.connection
         if connection.close_reason is not None and not connection.outgoing:
             self._end(connection.close_reason, level=logging.WARNING)
             return
         if connection.has_frames_waiting:
             connection.process()
-        if connection.wants_more and not self._is_reading:
+        if not self._is_reading and connection.wants_more:
             self._resume_reading()
 
-    def _send_ready(self) -> bool:
+    def _send_ready(self, connection: FrameConnection) -> bool:
         """Send until nothing is ready (True) or the socket takes no more (False)."""
-        connection = self.connection
         outgoing = connection.outgoing
         while outgoing:
             first = outgoing[0]
-            if isinstance(first, HeldResponse):
-                if first.pieces is None:
-                    return True
-                outgoing.popleft()
-                outgoing.extendleft(reversed(first.pieces))
-                connection.outgoing_size += sum(piece.size if isinstance(piece, FileRange) else len(piece) for piece in first.pieces)
+            if isinstance(first, bytes):
+                if not self._send_bytes(connection):
+                    return False
             elif isinstance(first, FileRange):
                 if not self._send_file_range(first):
                     return False
-            elif not self._send_bytes():
-                return False
+                del outgoing[0]
+            else:
+                if first.pieces is None:
+                    return True
+                outgoing[0:1] = first.pieces
+                connection.outgoing_size += sum([piece.size if isinstance(piece, FileRange) else len(piece) for piece in first.pieces])
         return True
 
-    def _send_bytes(self) -> bool:
+    def _send_bytes(self, connection: FrameConnection) -> bool:
         """Send the bytes at the front in one call; False when the socket is full."""
-        outgoing = self.connection.outgoing
+        outgoing = connection.outgoing
         parts: list[bytes] = []
         size = 0
         more = 0
@@ -173,11 +182,10 @@ class SocketTransport:
             sent = self._socket.send(data, more)
         except (BlockingIOError, InterruptedError):
             return False
-        for _ in parts:
-            outgoing.popleft()
-        self.connection.outgoing_size -= sent
+        del outgoing[: len(parts)]
+        connection.outgoing_size -= sent
         if sent < size:
-            outgoing.appendleft(data[sent:])
+            outgoing.insert(0, data[sent:])
             return False
         return True
 
@@ -198,17 +206,16 @@ class SocketTransport:
             part.position += sent
             part.size -= sent
             self.connection.outgoing_size -= sent
-        self.connection.outgoing.popleft()
         return True
 
     def _wait_for_room(self) -> None:
         if not self._is_writing:
-            self._loop.add_writer(self._descriptor, self.flush)
+            self._readiness.add_writer(self._descriptor, self.flush)
             self._is_writing = True
 
     def _stop_waiting_for_room(self) -> None:
         if self._is_writing:
-            self._loop.remove_writer(self._descriptor)
+            self._readiness.remove_writer(self._descriptor)
             self._is_writing = False
 
     # Ending

@@ -3,7 +3,10 @@
 The first connection that is touched in a turn asks the loop for `end` to be called as soon as the callbacks that are ready now
 have run. Until then every other socket that was ready is read and decided too. `end` runs the hooks (the logs write what was
 staged, once per log; parked requests complete) and then every touched connection sends what it has, once. A request that comes
-alone waits for nobody: its turn ends right behind it.
+alone waits for nobody: its turn ends right behind it. Whoever reads several sockets in one go (`readiness`) says so with `gather`
+and ends the turn itself, which spares the loop a round.
+
+mypyc compiles this module; it also runs as it stands.
 """
 
 from __future__ import annotations
@@ -48,6 +51,10 @@ class Turn:
             # While the turn is ending the loop in `end` looks again by itself.
             if not self._ending:
                 self._call_soon(self.end)
+
+    def gather(self) -> None:
+        """The caller is about to read sockets and calls `end` when it has."""
+        self._is_scheduled = True
 
     def end(self) -> None:
         """Run the hooks, then let every touched connection send."""

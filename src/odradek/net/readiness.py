@@ -1,0 +1,123 @@
+"""Which sockets are ready: asked of the system once a turn for all of them, instead of by the event loop for each.
+
+The loop of asyncio spends some 7,500 instructions on every socket that is ready (a selector key, a handle, a context), which is as
+much as everything that a small request costs after it. So the sockets of a node hang on an epoll of their own and the loop watches
+that one descriptor: when it is ready, everybody who is gets called in one go, and the turn ends right behind the last.
+
+`Readiness` is the part of an event loop that sockets need, so that a loop can stand in where there is no epoll, or no socket.
+mypyc compiles this module; it also runs as it stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import Callable
+from typing import Final, Protocol, final
+
+from odradek.net.turn import Turn
+
+HAS_EPOLL: bool = hasattr(select, "epoll")
+# Linux' numbers: the names are not there where there is no epoll.
+READABLE: Final = 0x001
+WRITABLE: Final = 0x004
+# Sockets read before any is answered: above it a request would wait for strangers longer than for its own work.
+READY_MAX: Final = 256
+
+Callback = Callable[[], None]
+
+
+class Readiness(Protocol):
+    """Calls back for descriptors that are ready, as often as they are (level-triggered)."""
+
+    def add_reader(self, descriptor: int, callback: Callback, /) -> object: ...
+
+    def remove_reader(self, descriptor: int, /) -> object: ...
+
+    def add_writer(self, descriptor: int, callback: Callback, /) -> object: ...
+
+    def remove_writer(self, descriptor: int, /) -> object: ...
+
+
+def readiness_of(loop: asyncio.AbstractEventLoop, turn: Turn) -> Readiness:
+    """The best there is for real sockets."""
+    return EpollReadiness(loop, turn) if HAS_EPOLL else loop
+
+
+@final
+class EpollReadiness:
+    """An epoll inside the event loop's. A descriptor is removed before it is closed."""
+
+    __slots__ = ("_epoll", "_loop", "_readers", "_turn", "_writers")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, turn: Turn) -> None:
+        self._loop = loop
+        self._turn = turn
+        self._epoll = select.epoll()
+        self._readers: dict[int, Callback] = {}
+        self._writers: dict[int, Callback] = {}
+        loop.add_reader(self._epoll.fileno(), self.call_ready)
+
+    def add_reader(self, descriptor: int, callback: Callback, /) -> None:
+        """Call `callback` whenever `descriptor` can be read."""
+        mask_before = self._mask_of(descriptor)
+        self._readers[descriptor] = callback
+        self._apply(descriptor, mask_before)
+
+    def remove_reader(self, descriptor: int, /) -> None:
+        mask_before = self._mask_of(descriptor)
+        self._readers.pop(descriptor, None)
+        self._apply(descriptor, mask_before)
+
+    def add_writer(self, descriptor: int, callback: Callback, /) -> None:
+        """Call `callback` whenever `descriptor` can be written."""
+        mask_before = self._mask_of(descriptor)
+        self._writers[descriptor] = callback
+        self._apply(descriptor, mask_before)
+
+    def remove_writer(self, descriptor: int, /) -> None:
+        mask_before = self._mask_of(descriptor)
+        self._writers.pop(descriptor, None)
+        self._apply(descriptor, mask_before)
+
+    def _mask_of(self, descriptor: int) -> int:
+        return (READABLE if descriptor in self._readers else 0) | (WRITABLE if descriptor in self._writers else 0)
+
+    def _apply(self, descriptor: int, mask_before: int) -> None:
+        mask = self._mask_of(descriptor)
+        if mask == mask_before:
+            return
+        if mask_before == 0:
+            self._epoll.register(descriptor, mask)
+        elif mask == 0:
+            self._epoll.unregister(descriptor)
+        else:
+            self._epoll.modify(descriptor, mask)
+
+    def call_ready(self) -> None:
+        """Call everybody who is ready now, and end the turn."""
+        self._turn.gather()
+        for ready in self._epoll.poll(0, READY_MAX):
+            descriptor: int = ready[0]
+            events: int = ready[1]
+            # An error or a hang-up is found out by whoever reads or writes next. A callback may have ended another one's socket.
+            if events != WRITABLE:
+                reader = self._readers.get(descriptor)
+                if reader is not None:
+                    self._call(reader)
+            if events != READABLE:
+                writer = self._writers.get(descriptor)
+                if writer is not None:
+                    self._call(writer)
+        self._turn.end()
+
+    def _call(self, callback: Callback) -> None:
+        try:
+            callback()
+        except Exception as error:  # what one socket brings down must not keep the others waiting
+            self._loop.call_exception_handler({"message": "a socket's callback failed", "exception": error})
+
+    def close(self) -> None:
+        """Watch nothing any more. The sockets themselves belong to others."""
+        self._loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()
