@@ -14,10 +14,8 @@ it does unless the disk is full or broken. Three things make an answer wait or c
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Collection, Container, Hashable, Mapping
-from concurrent.futures import Executor
 from typing import final
 
 from odradek.base.clock import Clock
@@ -100,11 +98,11 @@ class AppendTurn:
 
     __slots__ = ("_answers", "_clock", "_dirty", "_group_commit", "_purgatory", "_refusing", "_turn")
 
-    def __init__(self, turn: Turn, purgatory: Purgatory, clock: Clock, loop: asyncio.AbstractEventLoop, pool: Executor) -> None:
+    def __init__(self, turn: Turn, purgatory: Purgatory, clock: Clock, group_commit: GroupCommit) -> None:
         self._turn = turn
         self._purgatory = purgatory
         self._clock = clock
-        self._group_commit = GroupCommit(loop, pool)
+        self._group_commit = group_commit
         self._dirty: dict[Partition, None] = {}
         self._answers: list[QueuedAnswer] = []
         # Lets logs for which there was no room take batches again.

@@ -26,6 +26,7 @@ from odradek.broker.dispatch import Dispatcher
 from odradek.broker.dynamic_configuration import DynamicConfiguration, SettingsChange
 from odradek.broker.fetch_sessions import FetchSessionCache
 from odradek.broker.formatting import BOOTSTRAP_CHECKPOINT
+from odradek.broker.group_commit import GroupCommit
 from odradek.broker.group_coordinator import GroupCoordinator
 from odradek.broker.log_housekeeping import LogHousekeeping
 from odradek.broker.log_opener import LogOpener, ProgressListener
@@ -40,6 +41,7 @@ from odradek.broker.quorum_voters import local_voter, static_voters
 from odradek.broker.raft_driver import RaftDriver
 from odradek.broker.ready_report import ReadyReport
 from odradek.broker.server import Server
+from odradek.broker.timed_flush import TimedFlush
 from odradek.config import broker as setting
 from odradek.config.listeners import LOCALHOST, Endpoint, advertised_listeners, broker_listeners, controller_listeners, told_endpoints
 from odradek.config.log_configuration import LogConfiguration
@@ -167,11 +169,13 @@ class NodeRun:
         logs.on_directory_failure = watch.on_failure
         node = self._node(logs, driver, partitions, lifecycle, ports)
         housekeeping = LogHousekeeping(logs, partitions, self._configuration, self._clock, self._pool)
+        group_commit = GroupCommit(self._loop, self._pool)
         try:
             async with asyncio.TaskGroup() as tasks:
                 background = [
                     tasks.create_task(driver.run(), name="controller"),
                     tasks.create_task(housekeeping.run(), name="log housekeeping"),
+                    tasks.create_task(TimedFlush(partitions, group_commit, self._clock).run(), name="timed flush"),
                 ]
                 await lifecycle.start()
                 background += [
@@ -179,7 +183,7 @@ class NodeRun:
                     tasks.create_task(watch.run(), name="log directories"),
                     tasks.create_task(assignments.run(), name="directory assignments"),
                 ]
-                self._serve(node, tasks)
+                self._serve(node, tasks, group_commit)
                 ready(self._report(logs, node))
                 await stop.wait()
                 node.groups.close()
@@ -212,8 +216,8 @@ class NodeRun:
             if own is not None:
                 own.shutdown(wait=True, cancel_futures=True)
 
-    def _serve(self, node: Node, tasks: asyncio.TaskGroup) -> None:
-        appends = AppendTurn(self._turn, self._purgatory, self._clock, self._loop, self._pool)
+    def _serve(self, node: Node, tasks: asyncio.TaskGroup, group_commit: GroupCommit) -> None:
+        appends = AppendTurn(self._turn, self._purgatory, self._clock, group_commit)
         node.logs.on_shortage = appends.refuse_until_end
         produce = ProducePath(node.partitions, appends, self._clock, ProduceSlowPath(node))
         node.groups = GroupCoordinator(node, appends, tasks, self._loop)

@@ -28,7 +28,6 @@ from odradek.config.broker import (
     PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS,
     REPLICA_HIGH_WATERMARK_CHECKPOINT_INTERVAL_MS,
 )
-from odradek.config.log_configuration import LONG_MAX
 from odradek.storage.checkpoint_work import Checkpoint
 from odradek.storage.errors import NoRoom
 from odradek.storage.flush_work import FlushWork
@@ -38,7 +37,7 @@ from odradek.storage.retention import OldSegments, drop_old_segments, make_way
 
 log = logging.getLogger("odradek.broker.log_housekeeping")
 
-# Rolled segments, `flush.ms` and leftovers are looked for this often; each look costs microseconds when there is nothing.
+# Rolled segments and leftovers are looked for this often; each look costs microseconds when there is nothing.
 LOOK_INTERVAL_MS = 1000
 # While a directory has no room, retention comes round as often as this.
 RETENTION_WITHOUT_ROOM_INTERVAL_MS = 5_000
@@ -71,7 +70,6 @@ class LogHousekeeping:
         self._configuration = configuration
         self._clock = clock
         self._pool = pool
-        self._oldest_unflushed_ms: dict[Log, int] = {}
         self._removal: asyncio.Future[list[tuple[str, bool, OSError]]] | None = None
         self._last_retention_ms: int | None = None
         now_ms = clock.monotonic_ms()
@@ -121,21 +119,12 @@ class LogHousekeeping:
             log.error("housekeeping failed", extra={"chore": chore.name}, exc_info=error)
 
     async def _flush_due(self) -> None:
-        """Make durable what Kafka's scheduler would: rolled segments, and logs whose `flush.ms` is over.
-
-        So is what a start after a crash found in a log with `flush.messages`: until then its readers have to wait for it.
-        """
-        now_ms = self._clock.monotonic_ms()
-        # A log that was deleted before its hour is kept alive by nobody else.
-        self._oldest_unflushed_ms = {held: since_ms for held, since_ms in self._oldest_unflushed_ms.items() if not held.is_offline}
+        """Make rolled segments durable, and what a start after a crash found in a log with `flush.messages`."""
         works: list[tuple[Log, FlushWork]] = []
         for held in self._logs.logs_to_flush():
             works.extend(self._begin_flush(held, held.segments.active.base_offset))
         for held in self._logs:
-            configuration = held.configuration
-            if configuration.flush_ms == LONG_MAX == configuration.flush_messages or held.is_offline:
-                continue
-            if held.is_flush_due or (configuration.flush_ms < LONG_MAX and self._is_flush_overdue(held, now_ms)):
+            if held.is_flush_due and not held.is_offline:
                 works.extend(self._begin_flush(held))
         for held, work in works:
             await self._flush(held, work)
@@ -150,16 +139,6 @@ class LogHousekeeping:
             log.error("flush failed", extra={"partition": str(held.topic_partition), "reason": str(error)})
             return []
         return [] if work is None else [(held, work)]
-
-    def _is_flush_overdue(self, held: Log, now_ms: int) -> bool:
-        if held.recovery_point >= held.log_end_offset:
-            self._oldest_unflushed_ms.pop(held, None)
-            return False
-        since_ms = self._oldest_unflushed_ms.setdefault(held, now_ms)
-        if now_ms - since_ms < held.configuration.flush_ms:
-            return False
-        del self._oldest_unflushed_ms[held]
-        return True
 
     async def _flush(self, held: Log, work: FlushWork) -> None:
         try:
