@@ -177,3 +177,38 @@ def test_waiting_request_is_told_when_the_peer_goes() -> None:
         return told
 
     assert asyncio.run(story()) == ["closed"]
+
+
+def test_peer_that_is_still_sending_gets_every_answer_and_an_orderly_end_when_the_node_says_goodbye() -> None:
+    """A plain close with bytes unread would reset the connection, and take away the answer that the peer has not read yet."""
+
+    async def story() -> tuple[list[bytes], bytes, bool, list[SocketTransport]]:
+        frames: list[bytes] = []
+
+        def answer(connection: FrameConnection, data: bytes, start: int, end: int) -> None:
+            frames.append(data[start:end])
+            connection.send(b"answer")
+
+        pair = Pair(asyncio.get_running_loop(), answer)
+        pair.peer.send(framed(b"before"))
+        async with asyncio.timeout(10):
+            while not frames:
+                await asyncio.sleep(0)
+        pair.transport.say_goodbye()
+        pair.peer.send(framed(b"after"))
+        received = await read_exactly(pair.peer, 6)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(10):
+            has_ended = await loop.sock_recv(pair.peer, 1) == b""
+            is_early = bool(pair.closed)
+            pair.peer.close()
+            while not pair.closed:
+                await asyncio.sleep(0)
+        return frames, received, has_ended and not is_early, pair.closed
+
+    frames, received, has_ended_in_order, closed = asyncio.run(story())
+
+    assert frames == [b"before"]
+    assert received == b"answer"
+    assert has_ended_in_order
+    assert len(closed) == 1

@@ -34,6 +34,8 @@ from odradek.net.turn import Turn
 # How long answers that are on their way may take when the node stops.
 DRAIN_STEP_S = 0.01
 DRAIN_STEPS_MAX = 50
+# How long clients get to close their ends, so that none loses an answer that has reached its machine.
+GOODBYE_STEPS_MAX = 20
 
 
 class FrameDispatcher(Protocol):
@@ -99,6 +101,17 @@ class Server:
             listener.stop_accepting()
         for _ in range(DRAIN_STEPS_MAX):
             if not any(listener.has_output for listener in self._listeners):
+                return
+            await asyncio.sleep(DRAIN_STEP_S)
+
+    async def say_goodbye(self) -> None:
+        """End the connections so that every answer that was given arrives; those of clients that do not listen are ended by `close`."""
+        # Answers of the turn that is under way leave first.
+        await asyncio.sleep(0)
+        for listener in self._listeners:
+            listener.say_goodbye()
+        for _ in range(GOODBYE_STEPS_MAX):
+            if not any(listener.connections_count for listener in self._listeners):
                 return
             await asyncio.sleep(DRAIN_STEP_S)
 

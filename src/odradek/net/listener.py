@@ -122,6 +122,11 @@ class Listener:
         for transport in list(self._transports):
             transport.abort("")
 
+    def say_goodbye(self) -> None:
+        """Answer nothing more on any connection; each ends when its peer has taken that in, or with `close`."""
+        for transport in list(self._transports):
+            transport.say_goodbye()
+
     @property
     def has_output(self) -> bool:
         """Whether any connection still has answers to send."""

@@ -33,11 +33,12 @@ HAS_SENDFILE: bool = hasattr(os, "sendfile")
 
 @final
 class SocketTransport:
-    """Owns the socket. Ends by `abort`, by the peer, or by the connection's own wish."""
+    """Owns the socket. Ends by `abort`, by the peer, or by the connection's own wish; `say_goodbye` lets the peer have the last word."""
 
     __slots__ = (
         "_descriptor",
         "_is_closed",
+        "_is_leaving",
         "_is_reading",
         "_is_writing",
         "_on_closed",
@@ -69,6 +70,7 @@ class SocketTransport:
         self._is_reading = False
         self._is_writing = False
         self._is_closed = False
+        self._is_leaving = False
         self.uses_sendfile = uses_sendfile
         self.last_active_turn = turn.turns_count
         self.connection: FrameConnection
@@ -82,6 +84,9 @@ class SocketTransport:
 
     def _on_readable(self) -> None:
         connection = self.connection
+        if self._is_leaving:
+            self._throw_away()
+            return
         if not connection.wants_more:
             # The kernel keeps what the peer sends until this connection's request is answered.
             self._pause_reading()
@@ -122,7 +127,7 @@ class SocketTransport:
 
     def flush(self) -> None:
         """Send what is ready; then take up what the connection had to leave, or end it."""
-        if self._is_closed:
+        if self._is_closed or self._is_leaving:
             return
         connection = self.connection
         connection.is_flush_due = False
@@ -219,6 +224,33 @@ class SocketTransport:
             self._is_writing = False
 
     # Ending
+
+    def say_goodbye(self) -> None:
+        """Send what is ready, then nothing more, and throw away what the peer still sends until it closes or somebody calls `abort`.
+
+        A socket that is closed with bytes unread resets the connection, and then the peer loses the answers that it has not read yet.
+        """
+        if self._is_closed:
+            return
+        try:
+            self._send_ready()
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self._end(f"sending failed: {error.strerror or error}")
+            return
+        self._is_leaving = True
+        self._stop_waiting_for_room()
+        self._resume_reading()
+
+    def _throw_away(self) -> None:
+        try:
+            size = self._socket.recv_into(self._receive_buffer)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            size = 0
+        if size == 0:
+            self._end("")
 
     def abort(self, reason: str) -> None:
         """Close now, whatever waits to be sent."""
