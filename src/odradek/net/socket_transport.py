@@ -233,7 +233,7 @@ class SocketTransport:
         if self._is_closed:
             return
         try:
-            self._send_ready()
+            self._send_ready(self.connection)
             self._socket.shutdown(socket.SHUT_WR)
         except OSError as error:
             self._end(f"sending failed: {error.strerror or error}")
