@@ -27,6 +27,8 @@ PAUSE_SECONDS_MAX: Final = 0.04
 MESSAGE_SECONDS_MAX: Final = 90
 SETTLE_SECONDS_MAX: Final = 60
 
+_PURGED: Final = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProducerKind:
@@ -93,6 +95,13 @@ class LoadedProducer:
         if unanswered:
             self.account.refused.append(f"{unanswered} records were not answered within {SETTLE_SECONDS_MAX} s")
 
+    def abandon(self) -> None:
+        """Give up whatever is unanswered: the node is gone for good, or comes back as another."""
+        self._is_stopping.set()
+        self._thread.join(SETTLE_SECONDS_MAX)
+        self._producer.purge()
+        self._producer.flush(SETTLE_SECONDS_MAX)
+
     def _run(self) -> None:
         while not self._is_stopping.is_set():
             if len(self._producer) < UNANSWERED_MAX:
@@ -128,6 +137,8 @@ class _Delivery:
         self._identity = identity
 
     def __call__(self, error: KafkaError | None, message: DeliveredMessage) -> None:
+        if error is not None and error.code() in _PURGED:
+            return
         if error is not None:
             self._account.refused.append(f"{self._identity}: {error.name()} {error.str()}")
             return
@@ -157,6 +168,10 @@ class Load:
     def settle(self) -> None:
         for producer in self._producers:
             producer.settle()
+
+    def abandon(self) -> None:
+        for producer in self._producers:
+            producer.abandon()
 
     def wait_for_answers(self, count: int, seconds_max: float) -> bool:
         """Wait until so many more records are acknowledged; False if that took too long."""

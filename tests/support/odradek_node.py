@@ -63,7 +63,7 @@ class OdradekNode:
 
     def launch(self) -> None:
         """Start the process and do not wait for it."""
-        assert self._process is None, "the node was started and not stopped"
+        assert not self.is_running, "the node was started and not stopped"
         self._directory.mkdir(parents=True, exist_ok=True)
         command = [
             sys.executable,
@@ -92,7 +92,7 @@ class OdradekNode:
     def wait_until_ready(self) -> None:
         """Raises OdradekFailure with the end of the node's log when it does not come up."""
         if not self._ready.wait(timeout=START_SECONDS_MAX) or not self._address:
-            self.stop()
+            self.kill()
             raise OdradekFailure(f"Odradek did not start: {self.log_tail()}")
 
     def kill(self) -> None:
@@ -108,7 +108,7 @@ class OdradekNode:
         self._process.terminate()
 
     def stop(self) -> None:
-        """Stop it in good order (SIGTERM), and wait. Raises OdradekFailure when the node had to be killed."""
+        """Stop it in good order (SIGTERM), and wait. Raises OdradekFailure when it had to be killed, or says that something went wrong."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -119,6 +119,8 @@ class OdradekNode:
             process.kill()
             process.wait()
             raise OdradekFailure(f"Odradek did not stop within {STOP_SECONDS_MAX} s: {self.log_tail()}") from failure
+        if process.returncode != 0:
+            raise OdradekFailure(f"Odradek stopped with exit code {process.returncode}: {self.log_tail()}")
 
     def log_tail(self) -> str:
         return self._log.read_text(errors="replace")[-3000:] if self._log.exists() else ""

@@ -173,6 +173,13 @@ class ReferenceNode:
     def _start_command(self) -> list[str]:
         return _java_command(self._java_options, "INFO", "kafka.Kafka", [str(self._properties)])
 
+    def kill(self) -> None:
+        """End the process where it stands (SIGKILL), and wait until it is gone."""
+        process, self._process = self._process, None
+        assert process is not None, "the node was not started"
+        process.kill()
+        process.wait()
+
     def stop(self) -> None:
         process, self._process = self._process, None
         if process is None:
