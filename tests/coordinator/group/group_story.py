@@ -36,7 +36,7 @@ class GroupStory:
     """Tells a story to a shard. Answers are kept by ticket until somebody asks for them."""
 
     def __init__(self, **settings: int) -> None:
-        self.settings = replace(GroupSettings(), **settings)
+        self.settings = replace(GroupSettings(), **settings)  # type: ignore[arg-type]
         self.records: list[CoordinatorRecord] = []
         self.answers: dict[Ticket, Answer] = {}
         self.elapsed_ms = 0

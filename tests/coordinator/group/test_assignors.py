@@ -46,8 +46,11 @@ def groups(draw: some.DrawFn, *, has_one_subscription: bool = False) -> tuple[li
     free = {(topic, index) for topic, count in counts.items() for index in range(count)}
     members = []
     for name in names:
-        topics = shared if has_one_subscription else draw(some.sets(some.sampled_from(TOPICS), min_size=1))
-        had: set[tuple[Uuid, int]] = draw(some.sets(some.sampled_from(sorted(free)))) if free and draw(some.booleans()) else set()
+        topics: set[Uuid] = shared if has_one_subscription else draw(some.sets(some.sampled_from(TOPICS), min_size=1))
+        had: set[tuple[Uuid, int]] = set()
+        has_history: bool = draw(some.booleans())
+        if free and has_history:
+            had = draw(some.sets(some.sampled_from(sorted(free))))
         free -= had
         before: dict[Uuid, frozenset[int]] = {}
         for topic, index in had:
