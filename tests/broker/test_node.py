@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from odradek.base.error_codes import ErrorCode
-from odradek.broker.partitions import PartitionRegistry
-from odradek.broker.purgatory import Purgatory
+from odradek.broker.produce_slow_path import ProduceSlowPath
 from odradek.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from odradek.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
@@ -18,7 +17,7 @@ from odradek.protocol.messages.produce import PartitionProduceData, ProduceReque
 from odradek.records.batch import decode_records, iterate_batches
 from odradek.records.builder import encode_batch
 from odradek.records.record import Record
-from odradek.storage.log import Log
+from odradek.storage.memory_filesystem import MemoryFile
 from tests.support.node_in_process import NodeInProcess
 from tests.support.wire_client import WireClient
 
@@ -274,24 +273,26 @@ def test_mistake_of_ours_ends_one_connection_and_not_the_node(node: NodeInProces
         raise ZeroDivisionError
 
     # Read on the loop's thread while this one waits for the answer; restored before the next test.
-    monkeypatch.setattr(Purgatory, "complete", mistake)
-    assert produce(client, "mistaken", batch_of(b"x"), acks=1) == (ErrorCode.NONE, 0)
-    monkeypatch.setattr(PartitionRegistry, "get", mistake)
-    client.send(ProduceRequest(acks=1, topic_data=[TopicProduceData(name="mistaken", partition_data=[PartitionProduceData(0, b"")])]), 9)
+    monkeypatch.setattr(ProduceSlowPath, "why_absent", mistake)
+    client.send(ProduceRequest(acks=1, topic_data=[TopicProduceData(name="absent", partition_data=[PartitionProduceData(0, b"")])]), 9)
     assert client.is_closed_by_peer()
     monkeypatch.undo()
 
-    assert produce(witness, "mistaken", batch_of(b"y")) == (ErrorCode.NONE, 1)
+    assert produce(witness, "mistaken", batch_of(b"y")) == (ErrorCode.NONE, 0)
     witness.close()
 
 
 def test_nothing_is_acknowledged_that_was_not_written(node: NodeInProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     client = node.client()
     create(client, "unwritten")
+    append = MemoryFile.append
 
-    def refuse(_: Log) -> bool:
-        raise ZeroDivisionError
+    def refuse(file: MemoryFile, data: bytes | bytearray | memoryview) -> None:
+        # The node writes to other logs meanwhile.
+        if b"not to be written" in bytes(data):
+            raise ZeroDivisionError
+        append(file, data)
 
-    monkeypatch.setattr(Log, "write_staged", refuse)
-    assert produce(client, "unwritten", batch_of(b"x")) == (ErrorCode.KAFKA_STORAGE_ERROR, -1)
+    monkeypatch.setattr(MemoryFile, "append", refuse)
+    assert produce(client, "unwritten", batch_of(b"not to be written")) == (ErrorCode.KAFKA_STORAGE_ERROR, -1)
     client.close()

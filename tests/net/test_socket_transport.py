@@ -68,7 +68,9 @@ async def read_exactly(peer: socket.socket, size: int) -> bytes:
     return bytes(received)
 
 
-@pytest.mark.parametrize(("has_descriptor", "uses_sendfile", "has_msg_more"), [(1, 1, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1)])
+@pytest.mark.parametrize(
+    ("has_descriptor", "uses_sendfile", "has_msg_more"), [(True, True, 1), (True, True, 0), (True, False, 1), (False, True, 1)]
+)
 def test_file_ranges_arrive_between_bytes_however_they_are_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_descriptor: bool, uses_sendfile: bool, has_msg_more: bool
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from librt.strings import BytesWriter
 
 from odradek.base.error_codes import ErrorCode
 from odradek.config.log_configuration import TimestampType
@@ -23,7 +24,7 @@ from odradek.records.header import (
     restamp_append_time,
     restamp_timestamps,
     stamp,
-    stamped_front,
+    write_stamped_front,
 )
 from odradek.records.record import Record
 from odradek.wire.checksum import crc32c
@@ -260,7 +261,9 @@ def test_stamped_front_is_what_stamp_writes() -> None:
     buffer = bytearray(batch)
     stamp(buffer, 0, 77, 9)
 
-    assert stamped_front(77, len(batch), 9) + batch[16:] == bytes(buffer)
+    front = BytesWriter()
+    write_stamped_front(front, 77, len(batch), 9)
+    assert front.getvalue() + batch[16:] == bytes(buffer)
 
 
 def test_append_time_header_is_what_restamping_in_place_writes() -> None:

@@ -14,8 +14,9 @@ from odradek.records.batch import decode_records
 from odradek.records.builder import assemble_batch, encode_batch
 from odradek.records.compression import Codec, compress
 from odradek.records.header import is_crc_right, parse_header, restamp_timestamps
+from odradek.records.produce_rules import ProduceRules
 from odradek.records.record import Record, write_record
-from odradek.records.validation import RECORD_ERRORS_MAX, ProduceRules, RecordError, Verdict, validate_batch
+from odradek.records.validation import RECORD_ERRORS_MAX, RecordError, Verdict, validate_batch
 from tests.records.strategies import CODECS, records
 
 NOW_MS = 1_700_000_000_000
@@ -26,7 +27,7 @@ COMPACTED = LogConfiguration(is_compacted=True)
 
 
 def verdict(batch: bytes, configuration: LogConfiguration) -> Verdict:
-    return validate_batch(batch, ProduceRules.of(configuration), NOW_MS)
+    return validate_batch(batch, ProduceRules(configuration), NOW_MS)
 
 
 def test_good_batch_stays_as_it_is() -> None:
@@ -237,13 +238,13 @@ def test_batch_that_is_taken_holds_the_same_records(drawn: list[Record], codec: 
 
 
 def test_rules_say_when_no_header_is_enough() -> None:
-    assert not ProduceRules.of(TOPIC).is_every_record_judged
-    assert ProduceRules.of(COMPACTED).is_every_record_judged
-    assert ProduceRules.of(LogConfiguration(message_timestamp_before_max_ms=5)).is_every_record_judged
+    assert not ProduceRules(TOPIC).is_every_record_judged
+    assert ProduceRules(COMPACTED).is_every_record_judged
+    assert ProduceRules(LogConfiguration(message_timestamp_before_max_ms=5)).is_every_record_judged
     stamped = LogConfiguration(message_timestamp_before_max_ms=5, message_timestamp_type=TimestampType.LOG_APPEND_TIME)
-    assert not ProduceRules.of(stamped).is_every_record_judged
+    assert not ProduceRules(stamped).is_every_record_judged
 
 
 def test_latest_timestamp_stays_a_number_of_64_bits() -> None:
-    assert ProduceRules.of(TOPIC).timestamp_latest_ms(NOW_MS) == NOW_MS + 3_600_000
-    assert ProduceRules.of(LogConfiguration(message_timestamp_after_max_ms=LONG_MAX)).timestamp_latest_ms(NOW_MS) == LONG_MAX
+    assert ProduceRules(TOPIC).timestamp_latest_ms(NOW_MS) == NOW_MS + 3_600_000
+    assert ProduceRules(LogConfiguration(message_timestamp_after_max_ms=LONG_MAX)).timestamp_latest_ms(NOW_MS) == LONG_MAX

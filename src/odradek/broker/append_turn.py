@@ -93,6 +93,7 @@ class QueuedAnswer:
         return bytes(out)
 
 
+@final
 class AppendTurn:
     """Gathers the appends of a turn; a hook of `Turn`."""
 
@@ -108,6 +109,11 @@ class AppendTurn:
         # Lets logs for which there was no room take batches again.
         self._refusing: list[Callable[[], None]] = []
         turn.add_hook(self.write)
+
+    @property
+    def turns_count(self) -> int:
+        """The number of the turn that is under way."""
+        return self._turn.turns_count
 
     def add_partition(self, partition: Partition) -> None:
         """Something was staged in the log of `partition`."""
@@ -248,6 +254,7 @@ def _is_unwritten(part: ProducedPart) -> bool:
     return part.error_code == 0 and (written.is_offline or part.last_offset >= written.log_end_offset)
 
 
+@final
 class DelayedProduce:
     """An `acks=all` answer that waits for the high watermark to pass its records, or for its timeout (`DelayedProduce.scala`)."""
 

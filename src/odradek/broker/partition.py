@@ -19,7 +19,7 @@ from odradek.broker.purgatory import Purgatory
 from odradek.config.log_configuration import LogConfiguration
 from odradek.controller.topic_names import is_internal_topic
 from odradek.metadata.partition_registration import NO_LEADER, PartitionRegistration
-from odradek.records.validation import ProduceRules
+from odradek.records.produce_rules import ProduceRules
 from odradek.replication.high_watermark import effective_min_in_sync, next_high_watermark
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Partition:
 
     __slots__ = (
         "_purgatory",
+        "has_enough_in_sync",
         "index",
         "is_internal",
         "is_leader",
@@ -61,13 +62,16 @@ class Partition:
         self.is_stopped = False
         self.registration: PartitionRegistration | None = None
         self.is_internal = is_internal_topic(topic)
-        self.produce_rules = ProduceRules.of(log.configuration)
+        self.produce_rules = ProduceRules(log.configuration)
+        # Whether `acks=all` can be promised: `min.insync.replicas`, but never more than there are replicas.
+        self.has_enough_in_sync = True
         self._purgatory = purgatory
 
     def configure(self, configuration: LogConfiguration) -> None:
         """The topic's settings are now these."""
         self.log.configuration = configuration
-        self.produce_rules = ProduceRules.of(configuration)
+        self.produce_rules = ProduceRules(configuration)
+        self._count_in_sync()
 
     def __repr__(self) -> str:
         return f"Partition({self.topic}-{self.index}, leader={self.leader_id}, epoch={self.leader_epoch})"
@@ -89,6 +93,7 @@ class Partition:
         if self.is_leader:
             self._finish_reign()
         self.registration = registration
+        self._count_in_sync()
         self.leader_id = registration.leader
         self.leader_epoch = registration.leader_epoch
         self.is_leader = registration.leader == self.node_id
@@ -159,13 +164,11 @@ class Partition:
         """The smallest log start offset over the live replicas: what is below is deleted everywhere."""
         return self.log.log_start_offset
 
-    @property
-    def has_enough_in_sync(self) -> bool:
-        """Whether `acks=all` can be promised: `min.insync.replicas`, but never more than there are replicas."""
+    def _count_in_sync(self) -> None:
         registration = self.registration
-        assert registration is not None
-        wanted = self.log.configuration.min_insync_replicas
-        return wanted <= 1 or len(registration.isr) >= effective_min_in_sync(wanted, len(registration.replicas))
+        if registration is not None:
+            wanted = effective_min_in_sync(self.log.configuration.min_insync_replicas, len(registration.replicas))
+            self.has_enough_in_sync = wanted <= 1 or len(registration.isr) >= wanted
 
     def advance_high_watermark(self) -> bool:
         """Move the high watermark to where the in-sync replicas allow; only the leader does. Returns whether it moved."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from typing import Protocol, final
 
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import StorageFailure
@@ -52,6 +52,7 @@ class LogStore(Protocol):
     def delete_async(self, topic_partition: TopicPartition) -> None: ...
 
 
+@final
 class PartitionRegistry:
     """Every partition this node holds, by name and by topic id."""
 

@@ -59,6 +59,7 @@ class Parking:
         self._purgatory._leave(self)
 
 
+@final
 class Purgatory:
     """The waiting requests of one node."""
 

@@ -45,6 +45,7 @@ class _Bucket:
         self.timers: dict[Timer, None] = {}
 
 
+@final
 class TimerWheel:
     """All the deadlines of one owner. `now_ms` never goes back from call to call."""
 

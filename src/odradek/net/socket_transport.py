@@ -16,7 +16,7 @@ from typing import Final, final
 
 from odradek.net.frame_connection import FrameConnection
 from odradek.net.network import Socket
-from odradek.net.output import FileRange, HeldResponse
+from odradek.net.output import FileRange
 from odradek.net.readiness import Readiness
 from odradek.net.turn import Turn
 

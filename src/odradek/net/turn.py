@@ -12,7 +12,7 @@ mypyc compiles this module; it also runs as it stands.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, final
 
 
 class Flushable(Protocol):
@@ -21,6 +21,7 @@ class Flushable(Protocol):
     def flush(self) -> None: ...
 
 
+@final
 class Turn:
     """Gathers what happened between two looks at the sockets. One per event loop."""
 

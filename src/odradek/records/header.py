@@ -15,8 +15,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final, final
 
-from librt.strings import read_i16_be, read_i32_be, read_i64_be
-from mypy_extensions import i64
+from librt.strings import BytesWriter, read_i16_be, read_i32_be, read_i64_be, write_i32_be, write_i64_be
+from mypy_extensions import i32, i64
 
 from odradek.wire.checksum import crc32c
 
@@ -55,7 +55,6 @@ INVALID_RECORD: Final[i64] = 87
 # Below this size copying the bytes costs less than making a memoryview of them.
 CRC_COPY_SIZE_MAX: Final[i64] = 2048
 
-_STAMP_FRONT = Struct(">qii")
 _OFFSET = Struct(">q")
 _EPOCH = Struct(">i")
 _ATTRIBUTES = Struct(">h")
@@ -265,7 +264,7 @@ def needs_looking_into(
     """Whether the slow path (`records.validation`) has to see this batch before it is appended.
 
     `is_every_record_judged` and `target_codec` (-1: what the producer chose) come from the topic's settings once
-    (`validation.ProduceRules`); `timestamp_latest_ms` is now plus what the topic allows. The maximum timestamp of the header is believed.
+    (`ProduceRules`); `timestamp_latest_ms` is now plus what the topic allows. The maximum timestamp of the header is believed.
     """
     if is_every_record_judged or header.attributes & LOG_APPEND_TIME_FLAG != 0:
         return True
@@ -280,9 +279,14 @@ def stamp(buffer: bytearray, position: i64, base_offset: i64, leader_epoch: i64)
     _EPOCH.pack_into(buffer, position + LENGTH_END, leader_epoch)
 
 
-def stamped_front(base_offset: i64, size: i64, leader_epoch: i64) -> bytes:
-    """The first 16 bytes of a batch of `size` bytes: what a gathering write sends before the producer's own bytes from there on."""
-    return _STAMP_FRONT.pack(base_offset, size - LENGTH_END, leader_epoch)
+def write_stamped_front(out: BytesWriter, base_offset: i64, size: i64, leader_epoch: i64) -> None:
+    """Write the first 16 bytes of a batch of `size` bytes; the producer's own bytes follow from there on.
+
+    Number by number: packed by `struct` into an object of its own it would take 1,200 instructions more.
+    """
+    write_i64_be(out, base_offset)
+    write_i32_be(out, i32(size - LENGTH_END))
+    write_i32_be(out, i32(leader_epoch))
 
 
 def append_time_header(frame: bytes, position: i64, size: i64, base_offset: i64, leader_epoch: i64, append_time_ms: i64) -> bytes:

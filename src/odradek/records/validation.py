@@ -17,66 +17,15 @@ from typing import Final, NamedTuple
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import CorruptRecords
 from odradek.base.identifiers import NO_TIMESTAMP
-from odradek.config.log_configuration import LONG_MAX, LogConfiguration, TimestampType
 from odradek.records.batch import batch_body
 from odradek.records.builder import assemble_batch, encode_batch
-from odradek.records.compression import Codec, codec_named, compress
+from odradek.records.compression import Codec, compress
 from odradek.records.header import LOG_APPEND_TIME_FLAG, BatchHeader, parse_header, restamp_timestamps
+from odradek.records.produce_rules import KEEPS_CODEC, ProduceRules
 from odradek.records.record import Record, read_records
 
-PRODUCER_CODEC: Final = "producer"
-KEEPS_CODEC: Final = -1
 # A producer learns the fate of every record from the code; these are the reasons, and a batch of a million bad records needs no more.
 RECORD_ERRORS_MAX: Final = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class ProduceRules:
-    """What a topic asks of batches, worked out of its settings once, because the hot path asks for it with every batch."""
-
-    message_bytes_max: int
-    is_compacted: bool
-    is_log_append_time: bool
-    timestamp_before_max_ms: int
-    timestamp_after_max_ms: int
-    # -1: what the producer chose.
-    target_codec: int
-    target_level: int | None
-    # Whether no header can say that a batch is good: keys and minimum timestamps are in no header.
-    is_every_record_judged: bool
-
-    @classmethod
-    def of(cls, configuration: LogConfiguration) -> ProduceRules:
-        """The rules of a topic with this configuration."""
-        is_log_append_time = configuration.message_timestamp_type is TimestampType.LOG_APPEND_TIME
-        target_codec, target_level = _target(configuration)
-        has_earliest = configuration.message_timestamp_before_max_ms < LONG_MAX and not is_log_append_time
-        return cls(
-            message_bytes_max=configuration.max_message_bytes,
-            is_compacted=configuration.is_compacted,
-            is_log_append_time=is_log_append_time,
-            timestamp_before_max_ms=configuration.message_timestamp_before_max_ms,
-            timestamp_after_max_ms=configuration.message_timestamp_after_max_ms,
-            target_codec=target_codec,
-            target_level=target_level,
-            is_every_record_judged=configuration.is_compacted or has_earliest,
-        )
-
-    def timestamp_latest_ms(self, now_ms: int) -> int:
-        """The latest timestamp a record may have; always a number of 64 bits."""
-        return min(now_ms + self.timestamp_after_max_ms, LONG_MAX)
-
-
-def _target(configuration: LogConfiguration) -> tuple[int, int | None]:
-    if configuration.compression_type == PRODUCER_CODEC:
-        return KEEPS_CODEC, None
-    codec = codec_named(configuration.compression_type)
-    level_by_codec = {
-        Codec.GZIP: configuration.compression_gzip_level,
-        Codec.LZ4: configuration.compression_lz4_level,
-        Codec.ZSTD: configuration.compression_zstd_level,
-    }
-    return codec, level_by_codec.get(codec)
 
 
 class RecordError(NamedTuple):

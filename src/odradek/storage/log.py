@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
+from typing import final
 
 from odradek.base.clock import Clock
 from odradek.base.errors import StorageFailure
@@ -35,6 +36,7 @@ from odradek.storage.segment import LogSlice, Segment, TimestampAt
 from odradek.storage.transaction_index import AbortedTransaction
 
 
+@final
 class Log:
     """The log of one partition. `place` and what `loaded` holds belong to it from now on."""
 

@@ -23,7 +23,7 @@ from odradek.records.header import (
     TRANSACTIONAL_FLAG,
     BatchHeader,
     append_time_header,
-    stamped_front,
+    write_stamped_front,
 )
 from odradek.storage.offset_index import OffsetIndex
 from odradek.storage.open_files import FileHandle
@@ -440,13 +440,12 @@ class LogTail:
 
     def _keep_bytes(self, frame: bytes, start: i64, size: i64, base_offset: i64, leader_epoch: i64, append_time_ms: i64) -> None:
         small = self.staged_small
+        body_start = start + STAMPED_SIZE
         if append_time_ms >= 0:
-            front = append_time_header(frame, start, size, base_offset, leader_epoch, append_time_ms)
+            small.write(append_time_header(frame, start, size, base_offset, leader_epoch, append_time_ms))
             body_start = start + HEADER_SIZE
         else:
-            front = stamped_front(base_offset, size, leader_epoch)
-            body_start = start + STAMPED_SIZE
-        small.write(front)
+            write_stamped_front(small, base_offset, size, leader_epoch)
         if size <= COPIED_SIZE_MAX:
             small.write(frame[body_start : start + size])
         else:

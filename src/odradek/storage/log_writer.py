@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import final
 
 from odradek.base.errors import CorruptRecords, StorageFailure
 from odradek.config.log_configuration import LogConfiguration, TimestampType
@@ -28,6 +29,7 @@ from odradek.storage.segment import Segment
 TRANSACTION_COORDINATOR_FENCED = 52
 
 
+@final
 class LogWriter:
     """Appends to the last of `loaded`'s segments. `paths_to_sync` and the versions of names are for the log's flushes."""
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 from odradek.base.errors import CorruptRecords, Misuse
 from odradek.base.identifiers import NO_TIMESTAMP
@@ -99,6 +99,7 @@ class LogSlice:
         return self.file.pread(self.size, self.position) if self.size else b""
 
 
+@final
 class Segment:
     """The segment that begins at `base_offset`."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from typing import final
 
 from odradek.storage.segment import Segment
 
 
+@final
 class Segments:
     """Never empty once a log is open; the last one is the one that is appended to."""
 

@@ -1,0 +1,73 @@
+"""The end of a turn: what was staged is in the log, whatever becomes of those who waited for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+
+from odradek.broker.append_turn import AppendTurn
+from odradek.net.turn import Turn
+from odradek.records.header import parse_header
+from tests.broker.small_node import SmallNode, batch_of
+
+
+class Broken:
+    """A parked request that cannot be answered."""
+
+    def __init__(self) -> None:
+        self.tries_count = 0
+
+    def try_complete(self, key: Hashable) -> bool:
+        self.tries_count += 1
+        raise ZeroDivisionError
+
+    def expire(self) -> None:
+        raise AssertionError("nobody lets the time go by")
+
+
+def in_a_turn(work: Callable[[SmallNode, Turn, AppendTurn], None]) -> None:
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        node = SmallNode()
+        node.create_topic("orders")
+        node.create_topic("prices")
+        turn = Turn(loop.call_soon)
+        work(node, turn, AppendTurn(turn, node.purgatory, node.clock, loop, node.pool))
+
+    asyncio.run(story())
+
+
+def stage(node: SmallNode, appends: AppendTurn, topic: str) -> None:
+    partition = node.partition(topic)
+    batch = batch_of(b"value")
+    partition.log.tail.stage(batch, 0, parse_header(batch, 0), partition.leader_epoch, node.clock.now_ms())
+    appends.add_partition(partition)
+
+
+def test_records_are_written_and_seen_even_if_who_waited_for_them_cannot_be_answered() -> None:
+    def work(node: SmallNode, turn: Turn, appends: AppendTurn) -> None:
+        broken = Broken()
+        node.purgatory.park(broken, [node.partition("orders")], node.clock.monotonic_ms() + 1000)
+        stage(node, appends, "orders")
+        stage(node, appends, "prices")
+        turn.end()
+
+        assert broken.tries_count == 1
+        for topic in ("orders", "prices"):
+            partition = node.partition(topic)
+            assert (partition.log.log_end_offset, partition.high_watermark) == (1, 1)
+
+    in_a_turn(work)
+
+
+def test_what_is_staged_waits_for_the_end_of_the_turn() -> None:
+    def work(node: SmallNode, turn: Turn, appends: AppendTurn) -> None:
+        stage(node, appends, "orders")
+        stage(node, appends, "orders")
+        assert node.partition("orders").log.log_end_offset == 0
+        turn.end()
+        assert node.partition("orders").log.log_end_offset == 2
+        turn.end()
+        assert node.partition("orders").log.log_end_offset == 2
+
+    in_a_turn(work)

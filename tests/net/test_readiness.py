@@ -1,0 +1,155 @@
+"""The epoll inside the loop's: everybody who is ready is called once a turn, and the turn ends behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from odradek.net.readiness import HAS_EPOLL, EpollReadiness, readiness_of
+from odradek.net.turn import Turn
+
+pytestmark = pytest.mark.skipif(not HAS_EPOLL, reason="this system has no epoll; the loop itself stands in")
+
+Story = Callable[[asyncio.AbstractEventLoop, EpollReadiness, Turn], Awaitable[None]]
+
+
+class Ends:
+    """Two ends of one connection, ours non-blocking."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = socket.socketpair()
+        self.ours.setblocking(False)
+
+    def close(self) -> None:
+        self.ours.close()
+        self.theirs.close()
+
+
+def run(story: Story) -> None:
+    async def whole() -> None:
+        loop = asyncio.get_running_loop()
+        turn = Turn(loop.call_soon)
+        readiness = readiness_of(loop, turn)
+        assert isinstance(readiness, EpollReadiness)
+        try:
+            async with asyncio.timeout(10):
+                await story(loop, readiness, turn)
+        finally:
+            readiness.close()
+
+    asyncio.run(whole())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0)
+
+
+def test_all_that_are_ready_are_read_before_the_turn_ends() -> None:
+    async def story(loop: asyncio.AbstractEventLoop, readiness: EpollReadiness, turn: Turn) -> None:
+        happened: list[str] = []
+        pairs = [Ends() for _ in range(3)]
+        turn.add_hook(lambda: happened.append("end"))
+        for number, pair in enumerate(pairs):
+            pair.theirs.send(b"x")
+
+            def read(pair: Ends = pair, number: int = number) -> None:
+                pair.ours.recv(10)
+                turn.request_end()
+                happened.append(f"read {number}")
+
+            readiness.add_reader(pair.ours.fileno(), read)
+        await until(lambda: "end" in happened)
+        assert sorted(happened) == ["end", "read 0", "read 1", "read 2"]
+        assert happened[-1] == "end"
+        for pair in pairs:
+            readiness.remove_reader(pair.ours.fileno())
+            pair.close()
+
+    run(story)
+
+
+def test_readers_and_writers_come_and_go_one_by_one() -> None:
+    async def story(loop: asyncio.AbstractEventLoop, readiness: EpollReadiness, turn: Turn) -> None:
+        pair = Ends()
+        descriptor = pair.ours.fileno()
+        called: list[str] = []
+
+        def write() -> None:
+            called.append("writable")
+            readiness.remove_writer(descriptor)
+
+        def read() -> None:
+            called.append(pair.ours.recv(10).decode())
+
+        readiness.add_writer(descriptor, write)
+        await until(lambda: called == ["writable"])
+        readiness.add_reader(descriptor, read)
+        pair.theirs.send(b"a")
+        await until(lambda: called == ["writable", "a"])
+        readiness.add_writer(descriptor, write)
+        await until(lambda: called == ["writable", "a", "writable"])
+        readiness.remove_reader(descriptor)
+        readiness.remove_reader(descriptor)
+        pair.theirs.send(b"b")
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert called == ["writable", "a", "writable"]
+        pair.close()
+
+    run(story)
+
+
+def test_one_that_fails_or_is_closed_by_another_does_not_hold_up_the_rest() -> None:
+    async def story(loop: asyncio.AbstractEventLoop, readiness: EpollReadiness, turn: Turn) -> None:
+        complaints: list[BaseException] = []
+        loop.set_exception_handler(lambda _, context: complaints.append(context["exception"]))
+        pairs = [Ends() for _ in range(3)]
+        read: list[int] = []
+
+        def fail() -> None:
+            readiness.remove_reader(pairs[0].ours.fileno())
+            # The neighbour goes, though it is ready too.
+            readiness.remove_reader(pairs[1].ours.fileno())
+            pairs[1].ours.close()
+            raise ZeroDivisionError
+
+        for pair in pairs:
+            pair.theirs.send(b"x")
+        readiness.add_reader(pairs[0].ours.fileno(), fail)
+        readiness.add_reader(pairs[1].ours.fileno(), lambda: read.append(1))
+        readiness.add_reader(pairs[2].ours.fileno(), lambda: read.append(len(pairs[2].ours.recv(10))))
+        await until(lambda: bool(read))
+        assert [type(complaint) for complaint in complaints] == [ZeroDivisionError]
+        assert read == [1]
+        readiness.remove_reader(pairs[2].ours.fileno())
+        for pair in pairs:
+            pair.close()
+
+    run(story)
+
+
+def test_peer_that_hangs_up_is_told_to_who_waits_to_write() -> None:
+    async def story(loop: asyncio.AbstractEventLoop, readiness: EpollReadiness, turn: Turn) -> None:
+        pair = Ends()
+        descriptor = pair.ours.fileno()
+        told: list[int] = []
+
+        def write() -> None:
+            told.append(1)
+            readiness.remove_writer(descriptor)
+
+        pair.ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                pair.ours.send(bytes(4096))
+        readiness.add_writer(descriptor, write)
+        pair.theirs.close()
+        await until(lambda: bool(told))
+        pair.ours.close()
+
+    run(story)
