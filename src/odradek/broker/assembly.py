@@ -28,6 +28,7 @@ from odradek.broker.fetch_sessions import FetchSessionCache
 from odradek.broker.formatting import BOOTSTRAP_CHECKPOINT
 from odradek.broker.group_commit import GroupCommit
 from odradek.broker.group_coordinator import GroupCoordinator
+from odradek.broker.log_closer import close_logs, threads_for
 from odradek.broker.log_housekeeping import LogHousekeeping
 from odradek.broker.log_opener import LogOpener, ProgressListener
 from odradek.broker.metadata_publisher import MetadataPublisher
@@ -191,9 +192,9 @@ class NodeRun:
                 for task in background:
                     task.cancel()
         finally:
-            self._close(logs, driver, lifecycle.epoch)
+            await self._close(logs, driver, lifecycle.epoch)
 
-    def _close(self, logs: LogDirectories, driver: ControllerDriver, broker_epoch: int) -> None:
+    async def _close(self, logs: LogDirectories, driver: ControllerDriver, broker_epoch: int) -> None:
         """Close everything that lies on disks. The quorum's log first: the mark of a clean stop, which comes last, speaks for it too."""
         directory = metadata_log_directory(self._settings)
         try:
@@ -201,7 +202,13 @@ class NodeRun:
         except (OSError, StorageFailure) as error:
             log.error("metadata log could not be closed", extra={"directory": directory, "reason": str(error)})
             logs.leave_unclean(directory)
-        logs.close(broker_epoch)
+        threads = threads_for(self._configuration[setting.NUM_RECOVERY_THREADS_PER_DATA_DIR])
+        own = ThreadPoolExecutor(threads * len(logs.directories), thread_name_prefix="odradek-closing") if self._owns_pool else None
+        try:
+            await close_logs(logs, own or self._pool, threads_per_directory=threads, broker_epoch=broker_epoch)
+        finally:
+            if own is not None:
+                own.shutdown(wait=True, cancel_futures=True)
 
     async def _open_logs(
         self, logs: LogDirectories, image: MetadataImage, stop: asyncio.Event, on_recovery: ProgressListener | None

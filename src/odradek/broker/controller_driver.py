@@ -16,9 +16,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from odradek.base.clock import Clock
 from odradek.base.error_codes import ErrorCode
@@ -41,6 +42,9 @@ from odradek.raft.snapshot_schedule import SnapshotSchedule, SnapshotSettings, s
 from odradek.storage.errors import NoRoom
 
 log = logging.getLogger("odradek.broker.controller_driver")
+
+# What is to be removed: a snapshot or a path.
+Doomed = TypeVar("Doomed")
 
 # How often the sessions of brokers are looked at, in parts of a session, so that a silent one is fenced soon after its end.
 SESSION_CHECKS_PER_SESSION = 8
@@ -162,7 +166,7 @@ class ControllerDriver:
                 await asyncio.wait([(self._staged or self._committing)[-1].committed])
         self._is_running = False
         self._work.set()
-        if self._snapshot_task is not None:
+        while self._snapshot_task is not None:
             await asyncio.wait([self._snapshot_task])
 
     def _situation(self, api_version: int) -> Situation:
@@ -329,12 +333,32 @@ class ControllerDriver:
         log.info("metadata snapshot written", extra={"bytes": task.result()})
         metadata_log = self._raft.log
         doomed = snapshots_to_delete(metadata_log.snapshots(), metadata_log.size, self._snapshot_settings, self._clock.now_ms())
-        if not doomed:
-            return
+        if doomed:
+            self._remove(metadata_log.unlink_snapshots, doomed, self._on_snapshots_removed)
+
+    def _remove(self, remove: Callable[[list[Doomed]], int], doomed: list[Doomed], then: Callable[[], None]) -> None:
+        """Have files removed in the pool, and go on with `then`."""
+
+        def done(task: asyncio.Future[int]) -> None:
+            self._snapshot_task = None
+            error = task.exception()
+            if error is not None:
+                log.error("old metadata could not be removed", extra={"reason": str(error)})
+                return
+            then()
+
+        self._snapshot_task = asyncio.get_running_loop().run_in_executor(self._pool, remove, doomed)
+        self._snapshot_task.add_done_callback(done)
+
+    def _on_snapshots_removed(self) -> None:
+        metadata_log = self._raft.log
         try:
-            metadata_log.delete_snapshots(doomed)
-        except (OSError, StorageFailure) as failure:
-            log.error("old metadata could not be removed", extra={"reason": str(failure)})
+            obsolete = metadata_log.drop_what_snapshots_hold()
+        except (OSError, StorageFailure) as error:
+            log.error("old metadata could not be removed", extra={"reason": str(error)})
+            return
+        if obsolete:
+            self._remove(metadata_log.unlink, obsolete, lambda: None)
 
     def _fail(self, error: BaseException) -> None:
         """Nothing can be promised any more: whoever waits is told so, and no new request is taken."""

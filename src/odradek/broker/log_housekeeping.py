@@ -77,6 +77,7 @@ class LogHousekeeping:
             ("room", LOOK_INTERVAL_MS, self._make_room),
             ("flush", LOOK_INTERVAL_MS, self._flush_due),
             ("leftovers", LOOK_INTERVAL_MS, self._remove_leftovers),
+            ("gone logs", LOOK_INTERVAL_MS, self._forget_gone_logs),
             (
                 "high watermarks",
                 configuration[REPLICA_HIGH_WATERMARK_CHECKPOINT_INTERVAL_MS],
@@ -259,6 +260,12 @@ class LogHousekeeping:
         for path, is_directory, error in removal.result():
             log.warning("deleted files could not be removed and are tried again", extra={"path": path, "reason": str(error)})
             self._logs.deletions.add_again(path, self._clock.now_ms() + REMOVAL_RETRY_MS, is_directory=is_directory)
+
+    async def _forget_gone_logs(self) -> None:
+        """Write what still names deleted logs, so that a topic made anew under the name of one need not wait for the disk."""
+        for checkpoint in Checkpoint:
+            if self._logs.names_gone_logs(checkpoint):
+                await self._write_checkpoint(checkpoint)
 
     async def _write_checkpoint(self, checkpoint: Checkpoint) -> None:
         work = self._logs.begin_checkpoint(checkpoint)

@@ -157,20 +157,44 @@ class MetadataLog:
         return write_snapshot(self._filesystem, self._directory, snapshot_id, batches)
 
     def delete_snapshots(self, doomed: Iterable[SnapshotId]) -> None:
-        """Drop old snapshots, and the part of the log that only the oldest of them needed."""
+        """Drop old snapshots, and the part of the log that only the oldest of them needed, waiting for the disk."""
+        self.unlink_snapshots(doomed)
+        for path in self.drop_what_snapshots_hold():
+            self._filesystem.unlink(path)
+
+    def unlink_snapshots(self, doomed: Iterable[SnapshotId]) -> int:
+        """Remove the files of old snapshots; how many. May be called in another thread; `drop_what_snapshots_hold` is due then."""
+        count = 0
         for snapshot_id in doomed:
             self._filesystem.unlink(f"{self._directory}/{snapshot_name(snapshot_id)}")
+            count += 1
+        return count
+
+    def drop_what_snapshots_hold(self) -> list[str]:
+        """Let the log begin where the oldest snapshot ends; the paths of files that can be removed now, in another thread if one likes.
+
+        Raises:
+            StorageFailure: the disk failed, or the log waits for room.
+        """
         kept = list_snapshots(self._filesystem, self._directory)
         if kept and kept[0].end_offset > self._log.log_start_offset:
             self._log.delete_records_before(kept[0].end_offset)
             self._remove_obsolete_segments()
+        return [path for path, _ in self._log.place.deletions.take_due(self._clock.now_ms())]
+
+    def unlink(self, paths: Iterable[str]) -> int:
+        """Remove files that `drop_what_snapshots_hold` has named; how many. May be called in another thread."""
+        count = 0
+        for path in paths:
+            self._filesystem.unlink(path)
+            count += 1
+        return count
 
     def _remove_obsolete_segments(self) -> None:
         segments = list(self._log.segments)
         # A segment is obsolete when the next one begins at or below the start of the log; the active one never is.
         obsolete = [before for before, after in pairwise(segments) if after.base_offset <= self._log.log_start_offset]
         self._log.remove_segments(obsolete)
-        self._log.place.deletions.remove_due(self._clock.now_ms())
 
     @property
     def size(self) -> int:

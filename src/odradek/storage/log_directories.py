@@ -349,6 +349,10 @@ class LogDirectories:
         """As `delete_async`, for a log that nobody wants here any more: the name says that it was astray."""
         self._dismiss(partition, STRAY_DIRECTORY_SUFFIX)
 
+    def names_gone_logs(self, checkpoint: Checkpoint) -> bool:
+        """Whether the checkpoint still names logs that are gone; a new log of such a name has to wait until it is written anew."""
+        return bool(self._stale[checkpoint])
+
     def begin_checkpoint(self, checkpoint: Checkpoint) -> CheckpointWork:
         """What the checkpoint says now. Then `run`, in a pool if one likes, then `end_checkpoint`."""
         self._checkpoints_count += 1
@@ -433,9 +437,33 @@ class LogDirectories:
 
         A directory that was never taken into use stays as it was found. One with an error stays unmarked.
         """
+        for directory, held in self.begin_closing():
+            self.close_some(directory, held)
+        self.end_closing(broker_epoch)
+
+    def begin_closing(self) -> list[tuple[LogDirectory, list[Log]]]:
+        """What `close` closes. It may be closed in portions, and several of them at once in threads (`close_some`); then `end_closing`."""
+        if not self._is_in_use:
+            return []
+        # Nobody serves any more who would have to hear of it.
+        self.on_directory_failure = _ignore
+        self.on_shortage = _never_refuse
+        return [(directory, self.logs_in(directory)) for directory in self._online()]
+
+    def close_some(self, directory: LogDirectory, logs: Sequence[Log]) -> None:
+        """Close some of the logs in `directory`, until one cannot be closed; then the next start has to look at all of them."""
+        for held in logs:
+            if not directory.is_in_order or not directory.is_online:
+                return
+            try:
+                held.close()
+            except (OSError, StorageFailure) as error:
+                directory.is_in_order = False
+                log.error("log could not be closed", extra={"partition": str(held.topic_partition), "reason": str(error)})
+
+    def end_closing(self, broker_epoch: int) -> None:
+        """All that could be closed is closed: write the checkpoints, mark what is in order, and let go of the directories."""
         if self._is_in_use:
-            for directory in self._online():
-                self._close_directory(directory)
             for checkpoint in Checkpoint:
                 self.checkpoint(checkpoint)
             for directory in self._online():
@@ -483,15 +511,6 @@ class LogDirectories:
         for directory in self.directories:
             if directory.path == path:
                 directory.is_in_order = False
-
-    def _close_directory(self, directory: LogDirectory) -> None:
-        for held in self.logs_in(directory):
-            try:
-                held.close()
-            except StorageFailure as error:
-                directory.is_in_order = False
-                log.error("log could not be closed", extra={"partition": str(held.topic_partition), "reason": str(error)})
-                return
 
     def _dismiss(self, partition: TopicPartition, suffix: str) -> None:
         held = self._logs[partition]
