@@ -35,10 +35,10 @@ class FaultBudget:
     """At most so many faults of each kind in a simulated minute."""
 
     per_minute_max: tuple[tuple[FaultKind, int], ...] = (
-        (FaultKind.CLEAN_RESTART, 3),
-        (FaultKind.PROCESS_CRASH, 3),
-        (FaultKind.POWER_CUT, 3),
-        (FaultKind.CRASH_IN_OPERATION, 3),
+        (FaultKind.CLEAN_RESTART, 6),
+        (FaultKind.PROCESS_CRASH, 6),
+        (FaultKind.POWER_CUT, 6),
+        (FaultKind.CRASH_IN_OPERATION, 9),
         (FaultKind.CONNECTION_RESET, 12),
     )
 

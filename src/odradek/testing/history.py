@@ -70,6 +70,8 @@ class PartitionHistory:
     retention_ms_min: int | None = None
     crashes: int = 0
     power_cuts: int = 0
+    # A power cut can take a file and leave the next one: from here on there may be holes where nobody knew of a record.
+    holes_from: int | None = None
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.index}"
@@ -100,6 +102,11 @@ class PartitionHistory:
         value = self.at.get(offset)
         return value is None or now_ms - self.sent[value].sent_ms >= self.retention_ms_min
 
+    def may_be_hole(self, first: int, end: int) -> bool:
+        """Whether there may be no records from `first` to before `end`: a power cut may have taken them, and nobody was promised any."""
+        is_after_cut = self.holes_from is not None and first >= self.holes_from
+        return is_after_cut and not any(offset in self.at for offset in range(first, end))
+
     def note_log_start(self, asked: Moment, log_start: int, now_ms: int) -> None:
         """Somebody was told that the log begins at `log_start`. What was told before a crash may be as it was before."""
         if asked.crashes == self.crashes and log_start > self.log_start:
@@ -121,6 +128,7 @@ class PartitionHistory:
         if not is_power_cut:
             return
         self.power_cuts += 1
+        self.holes_from = self.durable_end if self.holes_from is None else min(self.holes_from, self.durable_end)
         self.visible_end = min(self.visible_end, max(self.durable_end, self.firm_log_start))
         for offset in [offset for offset in self.at if offset >= self.durable_end]:
             value = self.at.pop(offset)

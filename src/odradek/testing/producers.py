@@ -100,7 +100,7 @@ class Producer:
 
     async def run(self) -> None:
         """Produce until the scene is over or the topic is gone."""
-        pace_ms = self._dice.choice((20, 100, 400))
+        pace_ms = self._dice.choice((60, 250, 800))
         while not self._scene.is_over and not self._topic.is_delete_asked:
             await asyncio.sleep(self._dice.randint(0, pace_ms) / 1000)
             course = self._dice.choice(self._courses)

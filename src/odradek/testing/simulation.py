@@ -11,12 +11,9 @@ must start without building anything anew, and everything is read again.
 from __future__ import annotations
 
 import asyncio
-import gc
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from odradek.base.clock import ManualClock
 from odradek.testing.checkers import Judge, all_checkers
 from odradek.testing.client import NoAnswer
 from odradek.testing.consumers import Consumer, read_everything
@@ -26,12 +23,10 @@ from odradek.testing.history import BrokenPromise, TopicHistory
 from odradek.testing.keeper import Keeper
 from odradek.testing.producers import Producer, ProducerKind
 from odradek.testing.scene import Scene
-from odradek.testing.simulated_network import SimulatedNetwork
-from odradek.testing.simulated_node import SimulatedNode, Surroundings, on_unhandled
-from odradek.testing.trace import LINES_KEPT_DEFAULT, Trace, TraceHandler
-from odradek.testing.virtual_loop import VirtualLoop
+from odradek.testing.trace import LINES_KEPT_DEFAULT
+from odradek.testing.tube import Tube
 
-SECONDS_DEFAULT = 30
+SECONDS_DEFAULT = 20
 # What the last looks may take beyond the seconds of the plan.
 ENDING_S_MAX = 900
 READS_OF_ALL_MAX = 5
@@ -67,49 +62,28 @@ class Outcome:
 
 def simulate(seed: int, plan: SimulationPlan | None = None, *, lines_max: int | None = LINES_KEPT_DEFAULT) -> Outcome:
     """Run the simulation of `seed`. The last `lines_max` lines of its trace are kept, all for None."""
-    # What the collector does, and when, depends on what the process did before; here it must not decide when a file is closed.
-    was_collecting = gc.isenabled()
-    gc.disable()
-    try:
-        return _Run(seed, plan or SimulationPlan(), lines_max).outcome()
-    finally:
-        if was_collecting:
-            gc.enable()
+    return _Run(seed, plan or SimulationPlan(), lines_max).outcome()
 
 
 class _Run:
     def __init__(self, seed: int, plan: SimulationPlan, lines_max: int | None) -> None:
-        self._seed = seed
         self._plan = plan
-        clock = ManualClock()
-        self._trace = Trace(clock, lines_max)
-        self._mistakes: list[str] = []
-        self._loop = VirtualLoop(clock, self._dice_for("loop"))
-        self._loop.set_exception_handler(on_unhandled(self._mistakes.append))
-        network = SimulatedNetwork(self._loop, self._dice_for("network"))
-        around = Surroundings(self._loop, clock, network, self._trace, self._dice_for)
-        self._scene = Scene(around, SimulatedNode(NODE, around, plan.settings), Judge(all_checkers()))
+        self._tube = Tube(seed, lines_max=lines_max)
+        self._scene = Scene(self._tube.around, self._tube.node(NODE, plan.settings), Judge(all_checkers()))
 
     def outcome(self) -> Outcome:
+        tube = self._tube
         failure: str | None = None
-        with TraceHandler(self._trace) as handler:
-            try:
-                self._loop.run_until_complete(self._story())
-            except BaseExceptionGroup as errors:
-                failure = _told(_first_of(errors))
-            except Exception as error:
-                failure = _told(error)
-            finally:
-                self._abandon()
-        mistakes = self._mistakes + handler.mistakes
-        if failure is None and mistakes:
-            failure = f"the node made a mistake: {mistakes[0]}"
-        trace = self._trace
-        return Outcome(self._seed, failure, trace.digest, trace.lines_count, tuple(trace.lines), dict(self._scene.counts))
-
-    def _dice_for(self, name: str) -> random.Random:
-        # A text is hashed the same in every process, other than by `hash`.
-        return random.Random(f"{self._seed}/{name}")
+        try:
+            tube.run(self._story())
+        except BaseExceptionGroup as errors:
+            failure = _told(_first_of(errors))
+        except Exception as error:
+            failure = _told(error)
+        if failure is None and tube.mistakes:
+            failure = f"the node made a mistake: {tube.mistakes[0]}"
+        trace = tube.trace
+        return Outcome(tube.seed, failure, trace.digest, trace.lines_count, tuple(trace.lines), dict(self._scene.counts))
 
     async def _story(self) -> None:
         async with asyncio.timeout(self._plan.seconds + ENDING_S_MAX):
@@ -169,19 +143,6 @@ class _Run:
         scene.node.disk_fault = None
         if rebuilt:
             raise BrokenPromise("clean start", f"after a stop in good order the start did: {rebuilt[0]}")
-
-    def _abandon(self) -> None:
-        """Let every task come to its end without effect, so that nothing of this run is left for the next."""
-        node = self._scene.node
-        if node.is_running:
-            node.die()
-        self._loop.set_exception_handler(lambda loop, context: None)
-        tasks = sorted(asyncio.all_tasks(self._loop), key=lambda task: task.get_name())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            self._loop.run_until_complete(asyncio.wait(tasks, timeout=ENDING_S_MAX))
-        self._loop.close()
 
 
 def _first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
