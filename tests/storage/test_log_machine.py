@@ -194,11 +194,13 @@ class LogMachine(RuleBasedStateMachine):
         """The process is gone, what it wrote is there; what the page cache or a half write may have done besides is added."""
         log = self.shelf.log
         filesystem = self.shelf.filesystem
+        recovery_point = round(log.recovery_point * scanned)
         filesystem.open(log.segments.active.log.path).append(tail)
         for name in self.shelf.names():
-            if any(name.endswith(suffix) for suffix in lost):
+            # A segment without aborted transactions has no index of them: nobody can see that one is missing below the recovery point.
+            if any(name.endswith(suffix) for suffix in lost) and not (name.endswith(".txnindex") and recovery_point > 0):
                 filesystem.unlink(f"{LOG_PATH}/{name}")
-        self._open(was_clean=False, recovery_point=round(log.recovery_point * scanned))
+        self._open(was_clean=False, recovery_point=recovery_point)
 
     def _open(self, *, was_clean: bool, recovery_point: int = 0) -> None:
         log = self.shelf.open(was_clean=was_clean, recovery_point=recovery_point, log_start_offset=self.log_start_offset)
