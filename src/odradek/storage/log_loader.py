@@ -73,8 +73,11 @@ def load_log(
         OSError: the disk failed.
     """
     filesystem = place.filesystem
+    returned: set[int] = set()
     try:
-        names = _settle_leftovers(place, filesystem.list_names(place.directory) if names is None else names)
+        found = filesystem.list_names(place.directory) if names is None else names
+        returned = _returned_segments(found)
+        names = _settle_leftovers(place, found)
         topic_id = _agreed_topic_id(place, names, topic_id, was_ever_flushed=recovery_point > log_start_offset)
     except FileNotFoundError:
         if filesystem.is_directory(place.directory):
@@ -83,7 +86,7 @@ def load_log(
         filesystem.make_directories(place.directory)
         if topic_id is not None:
             write_partition_metadata(filesystem, place.directory, topic_id)
-    loading = _Loading(place, configuration, names, on_scanned)
+    loading = _Loading(place, configuration, names, returned, on_scanned)
     if was_clean:
         loading.repair_broken_segments()
     else:
@@ -107,13 +110,15 @@ class _Loading:
         "_segments",
     )
 
-    def __init__(self, place: LogPlace, configuration: LogConfiguration, names: list[str], on_scanned: ScanListener) -> None:
+    def __init__(
+        self, place: LogPlace, configuration: LogConfiguration, names: list[str], returned: set[int], on_scanned: ScanListener
+    ) -> None:
         self._place = place
         self._configuration = configuration
         self._on_scanned = on_scanned
         self._segments = Segments()
-        # Segments that lack an index, and segments that have nothing in any of their files.
-        self._incomplete: set[int] = set()
+        # Segments that lack an index or may lack one, and segments that have nothing in any of their files.
+        self._incomplete = returned
         self._empty: set[int] = set()
         # Up to where a scan has brought the producers, -1 when none has.
         self._replayed_to = -1
@@ -305,6 +310,23 @@ def _agreed_topic_id(place: LogPlace, names: list[str], topic_id: Uuid | None, *
     if found is None and topic_id is not None:
         write_partition_metadata(place.filesystem, place.directory, topic_id)
     return found if found is not None else topic_id
+
+
+def _returned_segments(names: list[str]) -> set[int]:
+    """Segments that were on their way out when a power cut gave them their names back, but not all of their indexes.
+
+    Nothing tells of a lost index of aborted transactions but this, since most segments have none.
+    """
+    leaving = {name for name in names if name.endswith(DELETED_SUFFIX)}
+    if not leaving:
+        return set()
+    bases = {offset for name in leaving if (offset := offset_of(name)) is not None}
+    present = set(names)
+    return {
+        offset
+        for offset in bases
+        if offset_name(offset) + LOG_SUFFIX in present and offset_name(offset) + LOG_SUFFIX + DELETED_SUFFIX not in present
+    }
 
 
 def _settle_leftovers(place: LogPlace, names: list[str]) -> list[str]:
