@@ -34,8 +34,8 @@ from odradek.net.turn import Turn
 # How long answers that are on their way may take when the node stops.
 DRAIN_STEP_S = 0.01
 DRAIN_STEPS_MAX = 50
-# How long clients get to close their ends, so that none loses an answer that has reached its machine.
-GOODBYE_STEPS_MAX = 20
+# How long clients get to take their last answers and to close their ends.
+GOODBYE_STEPS_MAX = 50
 
 
 class FrameDispatcher(Protocol):
@@ -105,15 +105,14 @@ class Server:
             await asyncio.sleep(DRAIN_STEP_S)
 
     async def say_goodbye(self) -> None:
-        """End the connections so that every answer that was given arrives; those of clients that do not listen are ended by `close`."""
-        # Answers of the turn that is under way leave first.
-        await asyncio.sleep(0)
+        """Take no request any more and see to it that every answer that is owed arrives; what is left then `close` ends."""
         for listener in self._listeners:
             listener.say_goodbye()
         for _ in range(GOODBYE_STEPS_MAX):
-            if not any(listener.connections_count for listener in self._listeners):
-                return
+            # At least once: what was on its way when the goodbye was said has come by then.
             await asyncio.sleep(DRAIN_STEP_S)
+            if not any(listener.is_parting for listener in self._listeners):
+                return
 
     def close(self) -> None:
         """End every connection and every listener."""

@@ -123,9 +123,14 @@ class Listener:
             transport.abort("")
 
     def say_goodbye(self) -> None:
-        """Answer nothing more on any connection; each ends when its peer has taken that in, or with `close`."""
+        """Take no request any more; each connection ends when it has its answers and its peer has taken that in, or with `close`."""
         for transport in list(self._transports):
             transport.say_goodbye()
+
+    @property
+    def is_parting(self) -> bool:
+        """Whether some connection needs a while for that."""
+        return any(transport.is_parting for transport in self._transports)
 
     @property
     def has_output(self) -> bool:

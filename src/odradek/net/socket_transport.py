@@ -37,6 +37,8 @@ class SocketTransport:
 
     __slots__ = (
         "_descriptor",
+        "_has_ended_sending",
+        "_has_thrown_away",
         "_is_closed",
         "_is_leaving",
         "_is_reading",
@@ -71,6 +73,8 @@ class SocketTransport:
         self._is_writing = False
         self._is_closed = False
         self._is_leaving = False
+        self._has_ended_sending = False
+        self._has_thrown_away = False
         self.uses_sendfile = uses_sendfile
         self.last_active_turn = turn.turns_count
         self.connection: FrameConnection
@@ -127,7 +131,7 @@ class SocketTransport:
 
     def flush(self) -> None:
         """Send what is ready; then take up what the connection had to leave, or end it."""
-        if self._is_closed or self._is_leaving:
+        if self._is_closed or self._has_ended_sending:
             return
         connection = self.connection
         connection.is_flush_due = False
@@ -141,7 +145,10 @@ class SocketTransport:
             return
         self._stop_waiting_for_room()
         if connection.close_reason is not None and not connection.outgoing:
-            self._end(connection.close_reason, level=logging.WARNING)
+            if self._is_leaving:
+                self._end_sending()
+            else:
+                self._end(connection.close_reason, level=logging.WARNING)
             return
         if connection.has_frames_waiting:
             connection.process()
@@ -226,21 +233,28 @@ class SocketTransport:
     # Ending
 
     def say_goodbye(self) -> None:
-        """Send what is ready, then nothing more, and throw away what the peer still sends until it closes or somebody calls `abort`.
+        """Take no request any more and give the answers that are owed; end when the peer does, or with `abort`.
 
-        A socket that is closed with bytes unread resets the connection, and then the peer loses the answers that it has not read yet.
+        What the peer still sends is read and thrown away: a socket that is closed with bytes unread resets the connection, and then the
+        peer loses the answers that it has not read yet.
         """
-        if self._is_closed:
+        if self._is_closed or self._is_leaving:
             return
+        self._is_leaving = True
+        self._resume_reading()
+        self.connection.close("")
+
+    @property
+    def is_parting(self) -> bool:
+        """Whether the goodbye needs a while: answers are owed, or the peer was still sending and has not closed yet."""
+        return self._is_leaving and (bool(self.connection.outgoing) or self._has_thrown_away)
+
+    def _end_sending(self) -> None:
+        self._has_ended_sending = True
         try:
-            self._send_ready(self.connection)
             self._socket.shutdown(socket.SHUT_WR)
         except OSError as error:
             self._end(f"sending failed: {error.strerror or error}")
-            return
-        self._is_leaving = True
-        self._stop_waiting_for_room()
-        self._resume_reading()
 
     def _throw_away(self) -> None:
         try:
@@ -249,6 +263,7 @@ class SocketTransport:
             return
         except OSError:
             size = 0
+        self._has_thrown_away = True
         if size == 0:
             self._end("")
 
