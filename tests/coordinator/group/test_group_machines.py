@@ -85,6 +85,7 @@ class ConsumerGroupMachine(RuleBasedStateMachine):
         for _ in range(QUIET_ROUNDS):
             self.story.advance(5_000)
             for name, member in list(self.members.items()):
+                member.obey()
                 if member.beat().error_code != ErrorCode.NONE:
                     del self.members[name]
         if not self.members:
