@@ -112,7 +112,8 @@ class Keeper:
             elif code is ErrorCode.TOPIC_ALREADY_EXISTS:
                 # An earlier attempt was carried out and its answer lost.
                 topic_id = (await self._topic_ids()).get(name)
-            elif code in RETRIABLE:
+            elif code in RETRIABLE or code is ErrorCode.INVALID_REPLICATION_FACTOR:
+                # The one node that there is may be about to leave: then nobody is there to hold a replica.
                 await back_off(dice)
             else:
                 raise BrokenPromise("no nonsense", f"creating {name} was answered {code.name}: {answer.error_message}")
