@@ -12,12 +12,13 @@ HOT_LIST := src/odradek/compiled_modules.txt
 HOT_SOURCES := $(wildcard $(addsuffix .py,$(addprefix src/,$(subst .,/,$(shell grep -v '^\#' $(HOT_LIST))))))
 GENERATORS := tools.generate_protocol tools.generate_compatibility
 
-.PHONY: help run test torture check format compile benchmark pure clean
+.PHONY: help run test simulate torture check format compile benchmark pure clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run      install into $(VENV) and start a node: data in ./data, clients at $(HOST):$(PORT)'
 	@echo 'make test     all checks, then all tests'
+	@echo 'make simulate SEEDS=200 stories of SECONDS=20 each in a test tube (FIRST= says the first seed); what fails is kept'
 	@echo 'make torture  kill a node under load ROUNDS=100 times (SEED= repeats the plan), and see what it has lost'
 	@echo 'make check    format, lint, types, floors, generated code (a minute)'
 	@echo 'make format   put the sources into form'
@@ -36,6 +37,11 @@ run: $(VENV)/.installed
 test: check
 	@PYTHON='$(abspath $(BIN)/python)' bash tests/conformance/setup
 	$(BIN)/pytest $(PYTEST_ARGUMENTS)
+
+# Half a second a seed; SEEDS=0 goes on until Ctrl-C. A seed that fails is said with the line that replays it, and kept for the tests.
+simulate: $(VENV)/.development $(VENV)/.compiled
+	PYTHONPATH=src:. $(BIN)/python -m odradek.testing.simulate --seeds $(or $(SEEDS),200) --seconds $(or $(SECONDS),20) \
+	  $(if $(FIRST),--first $(FIRST)) --keep tests/simulation/kept_seeds.txt
 
 # Crashes of the process only; it takes about two seconds a round, and keeps the directory of a story that went wrong.
 torture: $(VENV)/.development $(VENV)/.compiled
