@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Hashable
 
 from odradek.broker.append_turn import AppendTurn
+from odradek.broker.group_commit import GroupCommit
 from odradek.net.turn import Turn
 from odradek.records.header import parse_header
 from tests.broker.small_node import SmallNode, batch_of
@@ -32,7 +33,7 @@ def in_a_turn(work: Callable[[SmallNode, Turn, AppendTurn], None]) -> None:
         node.create_topic("orders")
         node.create_topic("prices")
         turn = Turn(loop.call_soon)
-        work(node, turn, AppendTurn(turn, node.purgatory, node.clock, loop, node.pool))
+        work(node, turn, AppendTurn(turn, node.purgatory, node.clock, GroupCommit(loop, node.pool)))
 
     asyncio.run(story())
 

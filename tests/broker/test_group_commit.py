@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar, cast
 
 import pytest
@@ -31,7 +30,6 @@ from odradek.storage.log_directories import LogDirectories
 from odradek.storage.memory_filesystem import MemoryFileSystem
 from odradek.storage.meta_properties import MetaProperties, write_meta_properties
 from tests.broker.small_node import NODE_ID, SmallNode
-from tests.broker.test_log_retention import Household
 from tests.support.node_in_process import NodeInProcess
 from tests.support.wire_client import WireClient
 
@@ -194,18 +192,6 @@ def _two_disks(node: SmallNode) -> LogDirectories:
 
 def _refuse(file: File) -> None:
     raise OSError(errno.EIO, "the disk is sick")
-
-
-def test_what_a_start_after_a_crash_found_is_shown_once_it_is_durable() -> None:
-    household = Household(replace(DURABLE, retention_ms=-1), log_initial_task_delay_ms="3600000")
-    household.node.create_topic("orders")
-    household.fill("orders", 3)
-    partition = household.node.partition("orders")
-    assert (partition.log.log_end_offset, partition.high_watermark) == (3, 0)
-
-    household.live(2_000)
-
-    assert (partition.log.recovery_point, partition.high_watermark) == (3, 3)
 
 
 # The whole node.

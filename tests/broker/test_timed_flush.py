@@ -96,6 +96,20 @@ def test_setting_that_is_changed_while_the_node_runs_acts_within_a_second() -> N
     lived(LONG_MAX, story)
 
 
+def test_what_was_there_before_anybody_appended_is_made_durable_too() -> None:
+    """`flush.messages` in a log that a crash has left unflushed, or that had not the setting before."""
+
+    async def story(node: SmallNode) -> None:
+        node.append("orders", b"x")
+        await asyncio.sleep(10)
+        assert unflushed(node) == 1
+        node.partition("orders").configure(LogConfiguration(flush_messages=1))
+        await asyncio.sleep((FLUSH_LOOK_MAX_MS + 50) / 1000)
+        assert unflushed(node) == 0
+
+    lived(LONG_MAX, story)
+
+
 def test_deleted_topic_is_forgotten() -> None:
     async def story(node: SmallNode) -> None:
         node.append("orders", b"x")

@@ -120,13 +120,10 @@ class LogHousekeeping:
             log.error("housekeeping failed", extra={"chore": chore.name}, exc_info=error)
 
     async def _flush_due(self) -> None:
-        """Make rolled segments durable, and what a start after a crash found in a log with `flush.messages`."""
+        """Make rolled segments durable."""
         works: list[tuple[Log, FlushWork]] = []
         for held in self._logs.logs_to_flush():
             works.extend(self._begin_flush(held, held.segments.active.base_offset))
-        for held in self._logs:
-            if held.is_flush_due and not held.is_offline:
-                works.extend(self._begin_flush(held))
         for held, work in works:
             await self._flush(held, work)
 

@@ -1,4 +1,4 @@
-"""`flush.ms`: no record stays unflushed for longer than its topic says.
+"""`flush.ms`: no record stays unflushed for longer than its topic says. And `flush.messages` for what was there before anybody appended.
 
 Kafka looks at its own interval, which is never by default; here the setting alone is enough. A look cannot know when a record came, so it
 takes the first one that is not durable to be as old as the look before, and flushes what would be too old at the next. The promise is kept
@@ -51,6 +51,7 @@ class TimedFlush:
             self._searched_ms = now_ms
             self._timed = [one for one in self._partitions if one.log.configuration.flush_ms < LONG_MAX]
             self._unflushed_since_ms = {one: self._unflushed_since_ms[one] for one in self._timed if one in self._unflushed_since_ms}
+            self._flush_due_by_count()
         shortest_ms = min((one.log.configuration.flush_ms for one in self._timed), default=FLUSH_LOOK_MAX_MS)
         interval_ms = max(FLUSH_LOOK_MIN_MS, min(FLUSH_LOOK_MAX_MS, shortest_ms // 2))
         overdue = [one for one in self._timed if self._is_overdue(one, now_ms + interval_ms)]
@@ -59,6 +60,13 @@ class TimedFlush:
             self._under_way.update(overdue)
             self._group_commit.commit(overdue, partial(self._flushed, overdue))
         return interval_ms
+
+    def _flush_due_by_count(self) -> None:
+        """Who appends sees to it that `flush.messages` holds; nobody did for what a start after a crash found, or where it is new."""
+        due = [one for one in self._partitions if one.log.is_flush_due and not one.log.is_offline and one not in self._under_way]
+        if due:
+            self._under_way.update(due)
+            self._group_commit.commit(due, partial(self._flushed, due))
 
     def _is_overdue(self, partition: Partition, by_ms: int) -> bool:
         log = partition.log
