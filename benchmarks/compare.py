@@ -149,13 +149,13 @@ def _others(text: str, processor: int | None) -> list[Candidate]:
 
 def _versions(command: Path, others: Sequence[Candidate]) -> Mapping[str, str]:
     versions = {
-        "Odradek": machine.first_line([str(command), "version"]),
-        "Python": machine.first_line([str(command.with_name("python")), "-V"]),
+        "Odradek": machine.first_line([str(command), "version"]).removeprefix("odradek ").partition(",")[0],
+        "at commit": machine.commit(odradek_install.CHECKOUT),
+        "on Python": machine.first_line([str(command.with_name("python")), "-V"]).removeprefix("Python "),
     }
-    versions["commit"] = machine.commit(odradek_install.CHECKOUT)
     if any(isinstance(other, KafkaCandidate) for other in others):
         versions["Apache Kafka"] = reference_kafka.KAFKA_VERSION
-        versions["Java"] = machine.first_line(["java", "--version"])
+        versions["on Java"] = machine.first_line(["java", "--version"])
     return versions
 
 

@@ -1,7 +1,7 @@
 """The table: all rows in the order in which they are measured.
 
-The order matters. A node is idle before it has worked, memory after load comes after load, and what leaves thousands of topics behind comes
-last.
+The order matters. What starts brokers of its own comes before there are others, a node is idle before it has worked, memory after load
+comes after load, and what leaves thousands of topics behind comes last.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from benchmarks import rows_clients, rows_connections, rows_fetch, rows_node, rows_produce, rows_requests
+from benchmarks import rows_clients, rows_connections, rows_fetch, rows_node, rows_produce, rows_recovery, rows_requests
 from benchmarks.odradek_install import NotMeasurable
 from benchmarks.row import Row
 
 ROWS: Final[Sequence[Row]] = (
+    *rows_recovery.ROWS,
     *rows_node.ROWS,
     *rows_produce.ROWS,
     *rows_fetch.ROWS,

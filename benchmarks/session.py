@@ -38,6 +38,8 @@ QUIET_WINDOW_S: Final = 0.5
 SETTLE_SECONDS_MAX: Final = 20.0
 DIRTY_BYTES_MAX: Final = 256 * 1024 * 1024
 WARM_BATCH_BYTES: Final = 16 * 1024
+# Whoever is fast shall not fill the page cache before anything is measured.
+WARM_BYTES_MAX: Final = 2_000_000_000
 WARM_PARTITIONS: Final = 4
 
 Prepared = TypeVar("Prepared")
@@ -140,9 +142,15 @@ def warm(broker: Broker, total_s: float) -> None:
     batch, _ = batch_of_size(WARM_BATCH_BYTES, 100)
     topics.create_topic(broker, topic, WARM_PARTITIONS)
     for produced in (batch, single_record_batch(100)):
-        frames = produce_frames(topic, WARM_PARTITIONS, produced)
-        positions = produce_error_positions(topic)
-        run_load(broker, LoadPlan(frames=frames, connections=10, in_flight=5, measured_s=total_s / 3, checked_positions=positions))
+        plan = LoadPlan(
+            frames=produce_frames(topic, WARM_PARTITIONS, produced),
+            connections=10,
+            in_flight=5,
+            measured_s=total_s / 3,
+            requests_max=WARM_BYTES_MAX // len(produced),
+            checked_positions=produce_error_positions(topic),
+        )
+        run_load(broker, plan)
     frames = fetch_frames(topic, WARM_PARTITIONS, bytes_max=64 * 1024)
     walk = OffsetWalk(position=fetch_offset_position(frames[0]), stride=100, end=min(topics.end_offsets(broker, topic, WARM_PARTITIONS)))
     positions = fetch_error_positions(topic)
