@@ -43,6 +43,21 @@ def test_image_is_the_replay_of_its_own_snapshot(history: list[MetadataRecord]) 
     assert image_of([decode_metadata_record(value) for value in values]) == image
 
 
+@given(histories())
+def test_everything_at_once_is_the_replay_of_all_records(history: list[MetadataRecord]) -> None:
+    image = image_of(history)
+    replayed = MetadataDelta(EMPTY_IMAGE)
+    for record in image.records():
+        replayed.replay(record)
+
+    everything = MetadataDelta.of_everything(image)
+
+    assert everything.apply(7, 1) == image
+    assert [(topic.name, topic.id, topic.before, topic.changed_partitions) for topic in everything.topics.changed_topics.values()] == [
+        (topic.name, topic.id, topic.before, topic.changed_partitions) for topic in replayed.topics.changed_topics.values()
+    ]
+
+
 @given(histories(), st.data())
 def test_image_does_not_depend_on_where_deltas_end(history: list[MetadataRecord], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(history)))

@@ -299,7 +299,7 @@ class ControllerDriver:
                     append_time_ms=batch.max_timestamp_ms,
                 )
         image = self._controller.image
-        self._publisher.publish(_whole(image), image)
+        self._publisher.publish(MetadataDelta.of_everything(image), image)
 
     def _write_snapshot_when_due(self) -> None:
         now_ms = self._clock.monotonic_ms()
@@ -365,11 +365,3 @@ class ControllerDriver:
         self._is_running = False
         self._failure = error
         self._refuse_waiting(RequestRefused(ErrorCode.NOT_CONTROLLER, "The controller of this node has failed."))
-
-
-def _whole(image: MetadataImage) -> MetadataDelta:
-    """The delta from nothing to `image`."""
-    delta = MetadataDelta(MetadataImage())
-    for record in image.records():
-        delta.replay(record)
-    return delta

@@ -39,6 +39,8 @@ def serve(settings: Settings, *, ready: Callable[[ReadyReport], None], on_recove
 async def _serve(settings: Settings, ready: Callable[[ReadyReport], None], on_recovery: ProgressListener | None) -> int:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    # Nearly everything that a start makes is kept, so collections would only look at it again and again.
+    gc.disable()
 
     def on_signal(number: signal.Signals) -> None:
         if stop.is_set():
@@ -47,9 +49,10 @@ async def _serve(settings: Settings, ready: Callable[[ReadyReport], None], on_re
         stop.set()
 
     def on_ready(report: ReadyReport) -> None:
-        # What was made until now lives as long as the node: no collection need ever look at it again.
-        gc.collect()
+        # What was made until now lives as long as the node: no collection need ever look at it again. What there is of cycles that
+        # nobody needs is little, and looking for it would take as long as opening a thousand partitions.
         gc.freeze()
+        gc.enable()
         ready(report)
 
     for number in STOP_SIGNALS:

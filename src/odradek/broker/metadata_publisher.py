@@ -40,7 +40,7 @@ class MetadataPublisher:
         """From now on `subscriber` hears of every change; of what already is, it hears at once."""
         self._subscribers.append(subscriber)
         if self._image is not EMPTY_IMAGE:
-            self._tell(subscriber, self._everything(), self._image)
+            self._tell(subscriber, MetadataDelta.of_everything(self._image), self._image)
 
     def publish(self, delta: MetadataDelta | None, image: MetadataImage) -> None:
         """`image` is committed. Without a delta only its offset is new, which is nobody's business but the image's."""
@@ -55,9 +55,3 @@ class MetadataPublisher:
             subscriber.on_metadata_update(delta, image)
         except Exception:
             log.exception("metadata update failed", extra={"subscriber": type(subscriber).__name__, "offset": image.offset})
-
-    def _everything(self) -> MetadataDelta:
-        delta = MetadataDelta(EMPTY_IMAGE)
-        for record in self._image.records():
-            delta.replay(record)
-        return delta

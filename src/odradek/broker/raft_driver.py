@@ -179,7 +179,7 @@ def quorum_history(metadata_log: MetadataLog) -> QuorumHistory:
         if snapshot.quorum is not None:
             history = snapshot.quorum
             history.voters_offset = VOTERS_NOT_IN_LOG if newest == BOOTSTRAP_SNAPSHOT else newest.end_offset - 1
-    for batch in metadata_log.read(0 if newest is None else newest.end_offset):
+    for batch in metadata_log.read_control(0 if newest is None else newest.end_offset):
         for index, record in enumerate(batch.control_records):
             history.replay(record, batch.base_offset + index)
     return history

@@ -17,7 +17,7 @@ from odradek.metadata.cluster import ClusterDelta
 from odradek.metadata.configs import ConfigsDelta
 from odradek.metadata.delegation_tokens import DelegationTokensDelta
 from odradek.metadata.features import FeaturesDelta
-from odradek.metadata.image import MetadataImage
+from odradek.metadata.image import EMPTY_IMAGE, MetadataImage
 from odradek.metadata.producer_ids import ProducerIdsDelta
 from odradek.metadata.record_codec import MetadataRecord
 from odradek.metadata.scram import ScramDelta
@@ -79,6 +79,16 @@ class MetadataDelta:
             # ZooKeeper's days are over, but a log that was migrated still holds this one.
             "ZkMigrationStateRecord": _ignore,
         }
+
+    @classmethod
+    def of_everything(cls, image: MetadataImage) -> MetadataDelta:
+        """The delta from nothing to `image`: for who has heard of nothing yet."""
+        delta = cls(EMPTY_IMAGE)
+        # Partitions are many, and their registrations are what their records would come to.
+        delta.topics.add_everything(image.topics)
+        for record in image.records_beside_topics():
+            delta.replay(record)
+        return delta
 
     def replay(self, record: MetadataRecord) -> None:
         """Take one record in.

@@ -8,7 +8,7 @@ its snapshots, features first, because their level decides the versions of all t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from odradek.metadata.acls import NO_ACLS, AclsImage
 from odradek.metadata.client_quotas import NO_CLIENT_QUOTAS, ClientQuotasImage
@@ -48,6 +48,10 @@ class MetadataImage:
         if self.kraft_version > 0:
             levels[KRAFT_VERSION] = self.kraft_version
         return levels
+
+    def records_beside_topics(self) -> Iterator[MetadataRecord]:
+        """As `records`, without those of topics and partitions."""
+        return replace(self, topics=NO_TOPICS).records()
 
     def records(self) -> Iterator[MetadataRecord]:
         """The records that make this image out of nothing, in the order of a snapshot."""

@@ -122,6 +122,13 @@ class TopicsDelta:
         """Topics of the image before that are gone."""
         return self._deleted
 
+    def add_everything(self, image: TopicsImage) -> None:
+        """As if the records of `image` had been replayed: every topic in it is new."""
+        for topic in image.by_id.values():
+            delta = self._changed[topic.id] = TopicDelta(topic.name, topic.id, None)
+            delta.changed_partitions = dict(topic.partitions)
+            self._id_by_new_name[topic.name] = topic.id
+
     def replay_topic(self, record: TopicRecord) -> None:
         self._changed[record.topic_id] = TopicDelta(record.name, record.topic_id, None)
         self._id_by_new_name[record.name] = record.topic_id

@@ -50,13 +50,15 @@ def pack(groups: Iterable[Sequence[bytes]], *, timestamp_ms: int) -> list[Propos
     return batches
 
 
-def read_batches(data: bytes) -> Iterator[ReadBatch]:
-    """The batches of a run of them, decoded.
+def read_batches(data: bytes, *, is_control_only: bool = False) -> Iterator[ReadBatch]:
+    """The batches of a run of them, decoded; with `is_control_only` those of the state machine are left out.
 
     Raises:
         CorruptRecords: a batch fails its checksum or its structure.
     """
     for position, header in iterate_batches(data):
+        if is_control_only and not header.is_control():
+            continue
         check_crc(data, position, header)
         records = decode_records(data, position)
         is_control = header.is_control()

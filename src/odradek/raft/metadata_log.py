@@ -132,6 +132,16 @@ class MetadataLog:
                     yield batch
                     offset = batch.next_offset
 
+    def read_control(self, from_offset: int) -> Iterator[ReadBatch]:
+        """As `read`, only the batches of the quorum itself: the others, which are nearly all, are not decoded."""
+        offset = max(from_offset, self._log.log_start_offset)
+        while offset < self._log.log_end_offset:
+            piece = self._log.read(offset, READ_BYTES_MAX, upper_bound=self._log.log_end_offset)
+            for batch in read_batches(piece.file.pread(piece.size, piece.position), is_control_only=True):
+                if batch.next_offset > offset:
+                    yield batch
+            offset = piece.next_offset
+
     def snapshots(self) -> list[KeptSnapshot]:
         """The snapshots on disk, oldest first."""
         kept = []
