@@ -64,6 +64,21 @@ def test_what_was_staged_belongs_to_the_reign_that_took_it() -> None:
     assert [(it.epoch, it.start_offset) for it in partition.log.leader_epochs.entries] == [(3, 0), (5, 2)]
 
 
+@pytest.mark.parametrize(("replicas", "seen"), [((NODE_ID,), 1), ((NODE_ID, 2), 0)])
+def test_what_an_fsync_finishes_after_the_reign_is_seen_if_nobody_else_can_lead(replicas: tuple[int, ...], seen: int) -> None:
+    node = SmallNode(log_configuration=LogConfiguration(flush_messages=1))
+    topic_id = node.create_topic("orders", replicas=replicas)
+    node.append("orders", b"0")
+    partition = node.partition("orders")
+
+    node.replay(PartitionChangeRecord(topic_id=topic_id, partition_id=0, leader=NO_LEADER, isr=[], eligible_leader_replicas=[NODE_ID]))
+    assert partition.high_watermark == 0
+    partition.log.flush()
+    partition.after_append()
+
+    assert partition.high_watermark == seen
+
+
 def test_leadership_comes_and_goes_with_the_registration() -> None:
     node = SmallNode()
     topic_id = node.create_topic("orders", replicas=(1, 2))

@@ -276,10 +276,10 @@ class DelayedProduce:
             partition = part.partition
             if partition.log.is_offline:
                 codes[position] = ErrorCode.KAFKA_STORAGE_ERROR
-            elif not partition.is_leader:
-                codes[position] = ErrorCode.NOT_LEADER_OR_FOLLOWER
             elif partition.high_watermark <= part.last_offset:
-                return False
+                if partition.is_leader:
+                    return False
+                codes[position] = ErrorCode.NOT_LEADER_OR_FOLLOWER
             elif not partition.has_enough_in_sync:
                 codes[position] = ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND
         self._held.fulfil([self._answer.with_errors(codes) if codes else self._answer.response])

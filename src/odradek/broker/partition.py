@@ -170,18 +170,26 @@ class Partition:
             wanted = effective_min_in_sync(self.log.configuration.min_insync_replicas, len(registration.replicas))
             self.has_enough_in_sync = wanted <= 1 or len(registration.isr) >= wanted
 
+    @property
+    def _is_between_own_reigns(self) -> bool:
+        """Whether nobody leads, and nobody but this only replica ever will: what it has taken nobody can take back."""
+        registration = self.registration
+        return registration is not None and registration.leader == NO_LEADER and registration.replicas == (self.node_id,)
+
     def advance_high_watermark(self) -> bool:
-        """Move the high watermark to where the in-sync replicas allow; only the leader does. Returns whether it moved."""
+        """Move the high watermark to where the in-sync replicas allow; only the leader does, or an only replica. Whether it moved."""
         registration = self.registration
         assert registration is not None
-        assert self.is_leader
+        assert self.is_leader or self._is_between_own_reigns
         log = self.log
         before = log.high_watermark
+        # Of one replica the in-sync set is empty while it is fenced.
+        in_sync_count = 1 if len(registration.replicas) == 1 else len(registration.isr)
         # The only log end this node knows is its own; replication adds those of the followers in sync.
         after = next_high_watermark(
             before,
-            (int(log.tail.promised_end()),) if len(registration.isr) == 1 else (before,),
-            in_sync_count=len(registration.isr),
+            (int(log.tail.promised_end()),) if in_sync_count == 1 else (before,),
+            in_sync_count=in_sync_count,
             replicas_min_in_sync=effective_min_in_sync(log.configuration.min_insync_replicas, len(registration.replicas)),
         )
         if after == before:
@@ -191,7 +199,7 @@ class Partition:
 
     def after_append(self) -> None:
         """The log has grown: show what may be seen to everybody who waits for it. Once per turn of the loop and partition."""
-        if self.is_leader:
+        if self.is_leader or self._is_between_own_reigns:
             self.advance_high_watermark()
         # A follower waits for the log end, which has moved even where the high watermark has not.
         self._purgatory.complete(self)
