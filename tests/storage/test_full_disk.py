@@ -194,6 +194,33 @@ def test_error_of_the_disk_takes_the_log_offline_whatever_is_staged() -> None:
     assert shelf.open().log_end_offset == 0
 
 
+def test_log_is_recovered_on_a_full_disk_and_catches_up_when_there_is_room() -> None:
+    configuration = small_segments(index_interval_bytes=0)
+    shelf, disk = shelf_on(configuration=configuration)
+    for sequence in range(30):
+        shelf.append_batch(idempotent(sequence, producer_id=1, is_transactional=True))
+    shelf.append_batch(marker(ControlType.ABORT, 1))
+    expected = (read_values(shelf.log), shelf.log.aborted_transactions(0, 100), indexes_of(shelf.log))
+    disk.crash(CrashKind.PROCESS, random.Random(0))
+    shelf.filesystem = disk.mount()
+    for name in shelf.names():
+        if not name.endswith(".log"):
+            shelf.filesystem.unlink(f"{LOG_PATH}/{name}")
+    disk.capacity_bytes = disk.used_bytes
+
+    log = shelf.open()
+
+    assert (read_values(log), log.aborted_transactions(0, 100)) == expected[:2]
+    with pytest.raises(NoRoom):
+        shelf.append_batch(idempotent(30, producer_id=1))
+    assert log.append(idempotent(29, producer_id=1, is_transactional=True), 1, START_MS).is_duplicate
+    disk.capacity_bytes = 1 << 20
+    shelf.append_batch(idempotent(30, producer_id=1))
+    again = shelf.reopen_cleanly()
+    assert indexes_of(again)[:-1] == expected[2][:-1]
+    assert again.append(idempotent(30, producer_id=1), 1, START_MS).is_duplicate
+
+
 # Two logs
 
 
@@ -277,6 +304,10 @@ def described(entry: ProducerEntry) -> tuple[object, ...]:
     return (entry.producer_id, *state, kept[-CACHED_BATCHES_MAX:])
 
 
+def indexes_of(log: Log) -> list[tuple[list[tuple[int, int]], list[tuple[int, int]]]]:
+    return [(segment.offset_index.all_entries(), segment.time_index.all_entries()) for segment in log.segments]
+
+
 def state_of(log: Log) -> dict[str, object]:
     """All that the next batch, a reader or a coordinator could tell."""
     end = log.tail.end
@@ -285,7 +316,7 @@ def state_of(log: Log) -> dict[str, object]:
         "end": (log.tail.staged_end_offset, end_offset, end.size, end.written_size),
         "segments": [(segment.base_offset, segment.size) for segment in log.segments],
         "account": (end.first_timestamp, end.max_timestamp, end.offset_of_max_timestamp, end.bytes_since_index_entry),
-        "indexes": [(segment.offset_index.all_entries(), segment.time_index.all_entries()) for segment in log.segments],
+        "indexes": indexes_of(log),
         "producers": sorted(described(entry) for entry in log.producers.entries.values()),
         "unstable": log.producers.first_unstable_offset(0),
         "aborted": log.aborted_transactions(0, end_offset),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from odradek.base.errors import OdradekError, StorageFailure
 
@@ -14,6 +16,16 @@ SHORTAGE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFI
 def is_shortage(error: OSError) -> bool:
     """Whether `error` is the want of something that may be there again later. Of an fsync it never is: what was written may be lost."""
     return error.errno in SHORTAGE_ERRNOS
+
+
+@contextmanager
+def room_can_wait() -> Iterator[None]:
+    """For what can be written another time: that it does not fit now is no error. Every other error passes."""
+    try:
+        yield
+    except OSError as error:
+        if not is_shortage(error):
+            raise
 
 
 class NoRoom(StorageFailure):

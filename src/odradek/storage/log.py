@@ -215,10 +215,17 @@ class Log:
         return self._writer.is_refusing
 
     def assign_topic_id(self, topic_id: Uuid) -> None:
-        """Give a log the topic id that it does not have yet."""
+        """Give a log the topic id that it does not have yet.
+
+        Raises:
+            StorageFailure: it could not be written; for want of room (`NoRoom`), or because the disk failed.
+        """
         assert self.topic_id in (None, topic_id), f"{self.topic_partition} belongs to another topic"
         if self.topic_id is None:
-            write_partition_metadata(self.place.filesystem, self.directory, topic_id)
+            try:
+                write_partition_metadata(self.place.filesystem, self.directory, topic_id)
+            except OSError as error:
+                raise self._writer.side_file_failed(error) from error
             self.topic_id = topic_id
 
     def stage(self, frame: bytes, start: int, header: BatchHeader, leader_epoch: int, now_ms: int) -> StagedAppend:

@@ -14,6 +14,7 @@ from odradek.config.log_configuration import LogConfiguration
 from odradek.records.batch import decode_records
 from odradek.records.control import ControlType, EndMarker, control_type_of, end_marker_of
 from odradek.records.header import HEADER_SIZE, BatchHeader, parse_header
+from odradek.storage.errors import room_can_wait
 from odradek.storage.filesystem import File
 from odradek.storage.leader_epochs import LeaderEpochs
 from odradek.storage.producer_states import CompletedTransaction, ProducerStates
@@ -51,13 +52,17 @@ def recover_segment(
     _scan_file(segment.log.file(), scan, on_scanned)
     for epoch, start_offset in scan.epoch_starts:
         leader_epochs.assign(epoch, start_offset)
+    # A full disk keeps nobody from reading: what is written anew here waits for the first flush, and until then the recovery point stays.
     if scan.epoch_starts:
-        leader_epochs.write_changes()
-    owner.complete_all()
+        with room_can_wait():
+            leader_epochs.write_changes()
+    with room_can_wait():
+        owner.complete_all()
     end.written_size = end.size
     producers.end_offset = int(scan.next_offset)
     truncated = segment.cut_at(segment.size)
-    segment.leave()
+    with room_can_wait():
+        segment.leave()
     return truncated
 
 

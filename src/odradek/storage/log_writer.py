@@ -10,14 +10,12 @@ entries, aborted transactions and leader epochs wait in memory, and the recovery
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import final
 
 from odradek.base.errors import CorruptRecords, StorageFailure
 from odradek.config.log_configuration import LogConfiguration, TimestampType
 from odradek.records.header import BatchHeader, batch_size_at, is_crc_right, parse_header
-from odradek.storage.errors import NoRoom, UnexpectedOffset, is_shortage
+from odradek.storage.errors import NoRoom, UnexpectedOffset, is_shortage, room_can_wait
 from odradek.storage.log_loader import LoadedLog
 from odradek.storage.log_place import LogPlace
 from odradek.storage.log_recovery import complete_transaction, marker_in, replay_batch
@@ -204,13 +202,13 @@ class LogWriter:
 
     def _leave(self, segment: Segment, end_offset: int) -> None:
         """Bring what belongs to a segment beside its batches to the disk. What does not fit waits for the next flush, or was not needed."""
-        with _waiting_for_room():
+        with room_can_wait():
             segment.leave()
         if self.tail.recovery_point >= end_offset:
             # All batches are durable already, so the next flush begins behind them; the last entry of the time index is new.
             self.paths_to_sync += segment.index_paths()
         self._producers.end_offset = end_offset
-        with _waiting_for_room():
+        with room_can_wait():
             snapshot = self._producers.take_snapshot(sync=False)
             if snapshot is not None:
                 self.paths_to_sync.append(snapshot)
@@ -228,7 +226,7 @@ class LogWriter:
             StorageFailure: the disk refused; the log is offline.
         """
         try:
-            with _waiting_for_room():
+            with room_can_wait():
                 self._leader_epochs.write_changes()
         except OSError as error:
             raise self.write_failed(error) from error
@@ -265,14 +263,14 @@ class LogWriter:
         completed, self._completed = self._completed, []
         try:
             for transaction in completed:
-                with _waiting_for_room():
+                with room_can_wait():
                     complete_transaction(self._segments.active, self._producers, transaction)
         except OSError as error:
             raise self.write_failed(error) from error
 
     def write_indexes(self) -> None:
         try:
-            with _waiting_for_room():
+            with room_can_wait():
                 self.tail.end.write_indexes()
         except OSError as error:
             raise self.write_failed(error) from error
@@ -349,16 +347,6 @@ class LogWriter:
         self.tail.flush_messages = configuration.flush_messages
         if configuration.is_compacted and configuration.max_compaction_lag_ms > 0:
             self.tail.segment_ms = min(configuration.segment_ms, configuration.max_compaction_lag_ms)
-
-
-@contextmanager
-def _waiting_for_room() -> Iterator[None]:
-    """What does not fit now is tried again later; every other error passes."""
-    try:
-        yield
-    except OSError as error:
-        if not is_shortage(error):
-            raise
 
 
 def _required_size(batches: bytes, position: int) -> int:

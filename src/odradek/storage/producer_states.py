@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from odradek.records.control import ControlType, EndMarker
 from odradek.records.header import BatchHeader
-from odradek.storage.errors import CorruptSnapshot
+from odradek.storage.errors import CorruptSnapshot, room_can_wait
 from odradek.storage.file_names import DELETED_SUFFIX, PRODUCER_SNAPSHOT_SUFFIX, offset_name
 from odradek.storage.filesystem import FileSystem
 from odradek.storage.producer_entry import ProducerEntry
@@ -162,6 +162,8 @@ class ProducerStates:
             # What was begun would be taken for a snapshot by the next start, until it has looked.
             with suppress(OSError):
                 self._filesystem.unlink(path)
+            if self.end_offset in self._snapshots:
+                self._snapshots.remove(self.end_offset)
             raise
         if self.end_offset not in self._snapshots:
             insort(self._snapshots, self.end_offset)
@@ -175,7 +177,9 @@ class ProducerStates:
                 if self._filesystem.read_bytes(self._path(self.end_offset)) == encode_snapshot(self.entries.values()):
                     self._last_snapshot_offset = max(self._last_snapshot_offset, self.end_offset)
                     return
-        self.take_snapshot(sync=False)
+        # Without it the next start after a crash reads from an older one on.
+        with room_can_wait():
+            self.take_snapshot(sync=False)
 
     def remove_snapshots_beyond(self, log_end_offset: int) -> None:
         """Remove the snapshots of records that the log does not have."""
