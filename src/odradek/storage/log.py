@@ -227,6 +227,7 @@ class Log:
             except OSError as error:
                 raise self._writer.side_file_failed(error) from error
             self.topic_id = topic_id
+            self._writer.names_version += 1
 
     def stage(self, frame: bytes, start: int, header: BatchHeader, leader_epoch: int, now_ms: int) -> StagedAppend:
         """Take the judged batch at `start` of `frame` for the next write; see `LogTail.stage`.

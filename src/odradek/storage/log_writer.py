@@ -68,7 +68,9 @@ class LogWriter:
         self.is_refusing = False
         self.paths_to_sync: list[str] = []
         # How often the log got new files, and up to which of these their names are on the disk for good.
-        self.names_version = 1 if loaded.recovery_point < loaded.log_end_offset or not loaded.log_end_offset else 0
+        # An empty segment may have been made just now, behind whatever is durable.
+        is_durable = loaded.recovery_point >= loaded.log_end_offset and loaded.segments.active.size > 0
+        self.names_version = 0 if is_durable else 1
         self.durable_names_version = 0
         active = self._segments.active
         self.tail = LogTail(self, active.end, active.log, self._producers.entries, loaded.log_start_offset, loaded.log_end_offset)
