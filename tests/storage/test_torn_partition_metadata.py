@@ -60,3 +60,31 @@ def test_what_was_deleted_stays_deleted_in_a_log_that_begins_anew() -> None:
 def test_log_with_something_durable_does_not_lose_its_id_in_silence(was_clean: bool) -> None:
     with pytest.raises(CorruptCheckpoint):
         log_with(bytes(43), recovery_point=4, log_start_offset=3, was_clean=was_clean)
+
+
+def test_first_flush_of_a_log_that_began_anew_waits_for_its_id_and_its_names() -> None:
+    """The recovery point stands at the log end already, and yet nothing of what was made at the start is durable."""
+    log = log_with(bytes(43), recovery_point=3, log_start_offset=3)
+    log.assign_topic_id(TOPIC_ID)
+    log.append(encode_batch([Record(value=b"new")]), 0, 0)
+
+    work = log.begin_flush()
+
+    assert work is not None
+    assert (work.directory, work.parent) == (DIRECTORY, "/data")
+    assert f"{DIRECTORY}/{PARTITION_METADATA}" in work.paths
+
+
+def test_first_flush_waits_for_the_name_of_a_segment_that_the_start_has_made() -> None:
+    """All files of the log are missing, and its log start says where it goes on."""
+    filesystem = MemoryFileSystem()
+    filesystem.make_directories(DIRECTORY)
+    log = Log.open(
+        filesystem, DIRECTORY, TopicPartition("orders", 0), LogConfiguration(), ManualClock(), recovery_point=3, log_start_offset=3
+    )
+    log.append(encode_batch([Record(value=b"new")]), 0, 0)
+
+    work = log.begin_flush()
+
+    assert work is not None
+    assert work.directory == DIRECTORY
