@@ -227,8 +227,11 @@ class LogDirectories:
             if len(doubles) == 1:
                 continue
             topic_id = self.topic_id_of(partition.topic)
-            for opening, found in doubles:
-                if topic_id is not None and self._topic_id_in(found.place.directory) not in (None, topic_id):
+            ids = [self._topic_id_in(found.place.directory) for _, found in doubles]
+            # Beside the right one, one without an id is what a disk has left of a creation that failed.
+            kept = (topic_id,) if topic_id in ids else (None, topic_id)
+            for (opening, found), found_id in zip(doubles, ids, strict=True):
+                if topic_id is not None and found_id not in kept:
                     log.warning("log of a deleted topic is set aside", extra={"directory": found.place.directory})
                     path = f"{opening.directory.path}/{leaving_directory_name(partition, STRAY_DIRECTORY_SUFFIX, self._dice)}"
                     self._filesystem.rename(found.place.directory, path)

@@ -40,7 +40,7 @@ def _upper_within(segments: Segments, segment: Segment, upper_bound: int, log_en
 
 def first_at_or_after(segments: Segments, timestamp: int, log_start_offset: int) -> TimestampAt | None:
     """The first record of the log that is not earlier than `timestamp`."""
-    for segment in segments:
+    for segment in segments.between(log_start_offset, 1 << 62):
         greatest = segment.max_timestamp().timestamp
         # A segment whose records have no timestamps is as old as its file.
         if (greatest if greatest >= 0 else segment.modified_ms()) < timestamp:
