@@ -9,12 +9,14 @@ import random
 import pytest
 
 from odradek.base.error_codes import ErrorCode
+from odradek.base.errors import StartRefused
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from odradek.records.builder import encode_batch
 from odradek.records.record import Record
 from odradek.testing.disk_faults import disk_error
 from odradek.testing.disk_operations import WRITES, Fault, Operation
 from odradek.testing.simulated_disk import CrashKind
+from odradek.testing.simulated_node import NodeFailed
 from tests.broker.sick_node import SickNode, tell
 
 STORAGE_ERROR = (ErrorCode.KAFKA_STORAGE_ERROR, -1)
@@ -209,3 +211,23 @@ def test_producers_get_through_a_disk_that_fills_and_empties_with_every_record_o
 
     tell(story)
     assert refused > 10, f"seed {seed}"
+
+
+def test_node_stops_on_a_full_disk_and_starts_again_when_there_is_room_with_everything_that_was_acknowledged() -> None:
+    async def story(node: SickNode) -> None:
+        await node.create("orders", index_interval_bytes="0")
+        for number in range(5):
+            assert await node.produce("orders", b"%d" % number) == (0, number)
+        fill(node)
+        assert await node.produce("orders", b"refused") == STORAGE_ERROR
+        await node.node.stop()
+        with pytest.raises(NodeFailed):
+            await node.restart()
+        assert isinstance(node.node.failure, StartRefused)
+        assert "No space left on device" in str(node.node.failure)
+        node.disk.capacity_bytes = ROOM
+        await node.restart()
+        assert await node.fetch("orders") == (0, [b"%d" % number for number in range(5)])
+        assert await node.produce("orders", b"after") == (0, 5)
+
+    tell(story)
