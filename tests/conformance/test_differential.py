@@ -14,6 +14,7 @@ from tests.conformance.differential import (
     scripts_frames,
     scripts_others,
     scripts_produce,
+    scripts_promises,
     scripts_reading,
     scripts_settings,
     scripts_topics,
@@ -25,7 +26,16 @@ from tests.conformance.nodes import APACHE_KAFKA, Node
 _TRANSCRIPTS: Final = Path(__file__).with_name("differential") / "transcripts"
 
 # Importing a collection registers its scripts.
-COLLECTIONS: Final = (scripts_frames, scripts_topics, scripts_produce, scripts_reading, scripts_settings, scripts_others, scripts_apart)
+COLLECTIONS: Final = (
+    scripts_frames,
+    scripts_topics,
+    scripts_produce,
+    scripts_promises,
+    scripts_reading,
+    scripts_settings,
+    scripts_others,
+    scripts_apart,
+)
 
 
 @pytest.mark.parametrize("script_name", list(SCRIPTS))

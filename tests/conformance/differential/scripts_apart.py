@@ -3,7 +3,10 @@
 Each stands alone, so that the scripts around it can be held to every line.
 """
 
+from typing import Final
+
 from odradek.base.identifiers import ZERO_UUID
+from odradek.protocol.messages.delete_records import DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic
 from odradek.protocol.messages.fetch import FetchRequest
 from odradek.protocol.messages.incremental_alter_configs import AlterableConfig, AlterConfigsResource, IncrementalAlterConfigsRequest
 from odradek.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
@@ -16,6 +19,8 @@ from tests.conformance.differential.scripts_frames import request_frame
 from tests.conformance.differential.scripts_produce import changed_batch
 from tests.conformance.differential.scripts_reading import fetch, part
 from tests.conformance.differential.wire import Exchange
+
+_LOOKED_FOR: Final = (MOMENT_MS - 1, MOMENT_MS, MOMENT_MS + 1500, MOMENT_MS + 10_000, -1, -2, -3)
 
 
 @script
@@ -78,3 +83,30 @@ def apart_operation_on_a_setting_that_does_not_exist(exchange: Exchange) -> None
 @script
 def apart_topic_with_neither_name_nor_id(exchange: Exchange) -> None:
     exchange.ask("Metadata by neither", MetadataRequest(topics=[MetadataRequestTopic(topic_id=ZERO_UUID, name=None)]), 12)
+
+
+def _find(exchange: Exchange, topic: str, times: tuple[int, ...] = _LOOKED_FOR) -> None:
+    for timestamp in times:
+        partition = ListOffsetsPartition(timestamp=timestamp)
+        name = f"{timestamp - MOMENT_MS:+d} ms" if timestamp >= 0 else str(timestamp)
+        exchange.ask(
+            f"ListOffsets {name}", ListOffsetsRequest(replica_id=-1, topics=[ListOffsetsTopic(name=topic, partitions=[partition])]), 9
+        )
+
+
+@script
+def apart_times_of_segments_whose_records_were_deleted(exchange: Exchange) -> None:
+    """Kafka looks into the first segment that has reached the time and no further, though what reached it may be deleted."""
+    name = make_topic(exchange, retention_ms="-1", internal_segment_bytes="250", index_interval_bytes="0")
+    fill(exchange, name, [batch("a", "b", "c", timestamp_ms=MOMENT_MS + 2000 * number) for number in range(4)])
+    _find(exchange, name)
+    for offset in (2, 6, 11, -1):
+        wish = [DeleteRecordsPartition(partition_index=0, offset=offset)]
+        exchange.ask(
+            f"DeleteRecords before {offset}",
+            DeleteRecordsRequest(topics=[DeleteRecordsTopic(name=name, partitions=wish)], timeout_ms=5000),
+            2,
+        )
+        _find(exchange, name)
+    fill(exchange, name, [batch("d", timestamp_ms=MOMENT_MS)])
+    _find(exchange, name)
