@@ -151,7 +151,10 @@ class ProducersRemembered(Checker):
     """The node knows where an idempotent producer stands as long as it has its last record."""
 
     def sequence_refused(self, partition: PartitionHistory, last_value: bytes | None, code: int) -> None:
-        if last_value is not None and last_value in partition.offset_of:
+        offset = None if last_value is None else partition.offset_of.get(last_value)
+        if offset is None or (partition.is_snapshot_damaged and offset < max(partition.log_start, partition.delete_asked)):
+            return
+        if last_value is not None:
             raise BrokenPromise(
                 "producers remembered",
                 f"{partition} answers {code} to what follows on {_short(last_value)} at {partition.offset_of[last_value]}",

@@ -162,7 +162,7 @@ async def read_everything(scene: Scene, name: str) -> None:
 
     Raises:
         BrokenPromise: something is not as it was promised.
-        NoAnswer: the node does not answer, though nothing is the matter with it.
+        NoAnswer: the node does not answer, or does not serve all partitions yet.
     """
     for topic in scene.living_topics():
         reader = Reader(scene, name, topic)
@@ -170,7 +170,7 @@ async def read_everything(scene: Scene, name: str) -> None:
             start = await reader.offset_at(partition, EARLIEST)
             end = await reader.offset_at(partition, LATEST)
             if start is None or end is None:
-                raise BrokenPromise("serves again", f"{partition} does not tell its offsets, though nothing is the matter with the node")
+                raise NoAnswer(f"{partition} does not tell its offsets")
             position = start
             while position < end:
                 fetched = await reader.fetch(partition, position)
@@ -183,7 +183,7 @@ async def read_everything(scene: Scene, name: str) -> None:
                         position = moved
                         continue
                 if not fetched.records:
-                    raise BrokenPromise("serves again", f"{partition} answers {fetched.code.name} to a fetch from {position}")
+                    raise NoAnswer(f"{partition} answers {fetched.code.name} to a fetch from {position}")
                 position = fetched.records[-1][0] + 1
         reader.client.close()
 

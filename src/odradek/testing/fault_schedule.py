@@ -8,15 +8,18 @@ can strike a start or a stop as well, and any single operation of the disk.
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from odradek.storage.file_names import PRODUCER_SNAPSHOT_SUFFIX
+from odradek.testing.disk_faults import disk_error
 from odradek.testing.disk_operations import CHANGES, SYNCS, WRITES, Fault, MachineCrashed, Operation
 from odradek.testing.scene import Scene
 from odradek.testing.simulated_disk import CrashKind
-from odradek.testing.simulated_node import NodeFailed
+from odradek.testing.simulated_node import LOG_DIRECTORY, NodeFailed
 
 
 class FaultKind(Enum):
@@ -28,6 +31,13 @@ class FaultKind(Enum):
     # The machine dies before or in the n-th operation of its disk from now on.
     CRASH_IN_OPERATION = "crash in an operation"
     CONNECTION_RESET = "connection reset"
+    # One operation of the disk fails, the machine lives on for a moment, and its power is cut: so nobody can count on a page cache
+    # that claims to hold what the disk has refused.
+    DISK_ERROR = "disk error"
+    # There is no room for a while, then there is again.
+    FULL_DISK = "full disk"
+    # A machine that is down comes up with a damaged producer snapshot.
+    ROTTEN_SNAPSHOT = "rotten snapshot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,9 @@ class FaultBudget:
         (FaultKind.POWER_CUT, 6),
         (FaultKind.CRASH_IN_OPERATION, 9),
         (FaultKind.CONNECTION_RESET, 12),
+        (FaultKind.DISK_ERROR, 3),
+        (FaultKind.FULL_DISK, 3),
+        (FaultKind.ROTTEN_SNAPSHOT, 3),
     )
 
     def draw(self, seconds: int, dice: random.Random) -> list[tuple[int, FaultKind]]:
@@ -55,6 +68,9 @@ class FaultBudget:
 OPERATIONS_AHEAD_MAX = 60
 WAIT_FOR_OPERATION_S = 20
 DOWN_MS_MAX = 3_000
+# After an error of its disk; long enough for a few answers, which have to be true.
+LIVES_ON_MS_MAX = 2_000
+FULL_MS_MAX = 6_000
 STARTS_MAX = 8
 
 
@@ -75,6 +91,16 @@ class CrashInOperation:
         self.has_struck.set()
         written = self._dice.randint(0, size) if operation in WRITES else 0
         return Fault(MachineCrashed(f"crash before {operation.value} of {path}"), written)
+
+
+class FailInOperation(CrashInOperation):
+    """Lets the n-th change or wait of the disk fail, and nothing else."""
+
+    def __call__(self, operation: Operation, path: str, size: int) -> Fault | None:
+        if self.has_struck.is_set():
+            return None
+        fault = super().__call__(operation, path, size)
+        return None if fault is None else Fault(disk_error(errno.EIO, path), fault.bytes_written)
 
 
 class FaultSchedule:
@@ -115,6 +141,17 @@ class FaultSchedule:
                 await self._crash_in_operation(self._dice.randint(0, OPERATIONS_AHEAD_MAX))
                 await self._bring_up()
 
+            case FaultKind.DISK_ERROR:
+                await self._fail_in_operation()
+                await self._bring_up()
+            case FaultKind.FULL_DISK:
+                await self._fill_disk()
+                await self._bring_up()
+            case FaultKind.ROTTEN_SNAPSHOT:
+                await self._crash(self._some_kind())
+                self._damage_snapshot()
+                await self._bring_up()
+
     async def _restart(self) -> None:
         """A stop in good order, in which at times the machine dies."""
         if self._dice.random() < 0.2:
@@ -144,6 +181,48 @@ class FaultSchedule:
         self._node.disk_fault = None
         await self._crash(self._some_kind())
 
+    async def _fail_in_operation(self) -> None:
+        fault = FailInOperation(self._dice.randint(0, OPERATIONS_AHEAD_MAX), self._dice)
+        self._node.disk_fault = fault
+        try:
+            async with asyncio.timeout(WAIT_FOR_OPERATION_S):
+                await fault.has_struck.wait()
+        except TimeoutError:
+            self._node.disk_fault = None
+            return
+        await asyncio.sleep(self._dice.randint(0, LIVES_ON_MS_MAX) / 1000)
+        self._node.disk_fault = None
+        await self._crash(CrashKind.POWER)
+
+    async def _fill_disk(self) -> None:
+        disk = self._node.disk
+        capacity_bytes = disk.capacity_bytes
+        disk.capacity_bytes = disk.used_bytes + self._dice.choice((0, 100, 5_000, 50_000))
+        await asyncio.sleep(self._dice.randint(1_000, FULL_MS_MAX) / 1000)
+        disk.capacity_bytes = capacity_bytes
+        self._scene.note("fate", "there is room again")
+        if not self._node.is_running:
+            # The quorum's log had no room either, and without it there is no node.
+            for partition in self._scene.histories():
+                partition.crashed(self._scene.now_ms, is_power_cut=False)
+
+    def _damage_snapshot(self) -> None:
+        disk = self._node.disk
+        mount = disk.mount()
+        paths = [
+            f"{LOG_DIRECTORY}/{name}/{file}"
+            for name in mount.list_directories(LOG_DIRECTORY)
+            for file in mount.list_names(f"{LOG_DIRECTORY}/{name}")
+            if file.endswith(PRODUCER_SNAPSHOT_SUFFIX) and mount.size(f"{LOG_DIRECTORY}/{name}/{file}")
+        ]
+        mount.end()
+        if not paths:
+            return
+        path = self._dice.choice(paths)
+        self._scene.note("fate", f"a bit of {path} has turned", {"byte": disk.flip_bit(path, self._dice)})
+        for partition in self._scene.histories():
+            partition.is_snapshot_damaged = True
+
     async def _bring_up(self) -> None:
         """Start the node; at times the machine dies while it starts, and is started again."""
         for _ in self._attempts():
@@ -170,7 +249,10 @@ class FaultSchedule:
     async def _crash(self, kind: CrashKind) -> None:
         for partition in self._scene.histories():
             partition.crashed(self._scene.now_ms, is_power_cut=kind is CrashKind.POWER)
-        await self._node.crash(kind)
+        if self._node.is_running:
+            await self._node.crash(kind)
+        else:
+            self._node.lose_power(kind)
 
     def _some_kind(self) -> CrashKind:
         return self._dice.choice((CrashKind.PROCESS, CrashKind.POWER))

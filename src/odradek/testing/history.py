@@ -70,6 +70,8 @@ class PartitionHistory:
     retention_ms_min: int | None = None
     crashes: int = 0
     power_cuts: int = 0
+    # What a producer snapshot knew of records that have been deleted since, nobody knows any more.
+    is_snapshot_damaged: bool = False
     # A power cut can take a file and leave the next one: from here on there may be holes where nobody knew of a record.
     holes_from: int | None = None
 

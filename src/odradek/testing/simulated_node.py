@@ -29,7 +29,7 @@ from odradek.testing.simulated_disk import CrashKind, SimulatedDisk
 from odradek.testing.simulated_filesystem import SimulatedFileSystem
 from odradek.testing.simulated_network import SimulatedNetwork
 from odradek.testing.simulated_pool import SimulatedPool
-from odradek.testing.trace import Trace
+from odradek.testing.trace import Trace, is_of_the_disk
 from odradek.testing.virtual_loop import LIFE, Life, VirtualLoop
 
 CLIENT_PORT = 9092
@@ -168,6 +168,12 @@ class SimulatedNode:
         assert self._task.done(), f"the code of {self.name} does not come to an end after a crash"
         self._bury(kind)
 
+    def lose_power(self, kind: CrashKind) -> None:
+        """As `crash`, for a machine whose process has ended by itself already."""
+        assert not self.is_running
+        self._surroundings.trace.note(self.name, "crash", {"kind": kind.value})
+        self.disk.crash(kind, self._dice)
+
     def die(self) -> None:
         """From this moment on the process has no effect on anything; `crash` says what its disk looks like afterwards."""
         assert self._life is not None
@@ -229,7 +235,8 @@ def on_unhandled(report: Callable[[str], None]) -> Callable[[asyncio.AbstractEve
         handle_context = getattr(context.get("handle"), "_context", None)
         life = handle_context.get(LIFE) if isinstance(handle_context, contextvars.Context) else None
         is_of_the_dying = life is not None and life.is_dying
-        if not is_of_the_dying and not isinstance(error, MachineCrashed | GeneratorExit | asyncio.CancelledError):
+        is_expected = isinstance(error, MachineCrashed | GeneratorExit | asyncio.CancelledError) or is_of_the_disk(error)
+        if not is_of_the_dying and not is_expected:
             report(f"{context.get('message')}: {error!r}")
 
     return handle

@@ -30,6 +30,7 @@ SECONDS_DEFAULT = 20
 # What the last looks may take beyond the seconds of the plan.
 ENDING_S_MAX = 900
 READS_OF_ALL_MAX = 5
+SECONDS_BETWEEN_LOOKS = 3
 NODE = "node-1"
 
 
@@ -114,16 +115,19 @@ class _Run:
 
     async def _look_at_everything(self, name: str) -> None:
         scene = self._scene
+        reason: NoAnswer | None = None
         for _ in range(READS_OF_ALL_MAX):
             try:
                 await Keeper(scene, name, lambda topic: None).check_topics()
                 await read_everything(scene, name)
             except NoAnswer as silence:
-                # An answer can be under way for longer than a client waits.
+                # An answer can be under way for longer than a client waits, and what a full disk has refused is tried again at its hour.
+                reason = silence
                 scene.note(name, "got no answer", {"reason": silence})
+                await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
                 continue
             return
-        raise BrokenPromise("serves again", "the node does not answer, though nothing is the matter with it")
+        raise BrokenPromise("serves again", f"nothing is the matter with the node any more, and yet: {reason}")
 
     async def _restart_in_good_order(self) -> None:
         """Stop and start. What was left in good order is only looked at."""

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from odradek.base.clock import Clock
+from odradek.base.errors import StorageFailure
 from odradek.base.structured_log import ROOT_LOGGER_NAME, fields_of
 from odradek.testing.virtual_loop import LIFE
 
@@ -46,8 +47,16 @@ class Trace:
         return self._hash.hexdigest()
 
 
+def is_of_the_disk(error: object) -> bool:
+    """Whether an error is that of a disk which refused: nobody's mistake."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_of_the_disk(part) for part in error.exceptions)
+    return isinstance(error, OSError | StorageFailure)
+
+
 class TraceHandler(logging.Handler):
-    """Puts what the machines log into the trace; what they log with a traceback at ERROR is also kept in `mistakes`."""
+    """Puts what the machines log into the trace; what they log with a traceback at ERROR is also kept in `mistakes`,
+    unless a disk is to blame."""
 
     def __init__(self, trace: Trace) -> None:
         super().__init__(logging.INFO)
@@ -76,6 +85,6 @@ class TraceHandler(logging.Handler):
         fields = dict(fields_of(record))
         if record.exc_info and record.exc_info[1] is not None:
             fields["error"] = repr(record.exc_info[1])
-            if record.levelno >= logging.ERROR:
+            if record.levelno >= logging.ERROR and not is_of_the_disk(record.exc_info[1]):
                 self.mistakes.append(f"{record.getMessage()}: {logging.Formatter().formatException(record.exc_info)}")
         self._trace.note(life.machine, f"{record.levelname} {record.getMessage()}", fields)
