@@ -143,10 +143,11 @@ class NodeRun:
         on_recovery: ProgressListener | None,
     ) -> None:
         logs.producer_id_expiration_ms = self._settings[setting.PRODUCER_ID_EXPIRATION_MS]
-        directory_id = self._metadata_directory_id(logs)
         was_clean = logs.was_clean(metadata_log_directory(self._settings))
         previous_broker_epoch = logs.previous_broker_epoch
         logs.take_into_use()
+        # Only now: a directory that would not give up the mark of its clean stop must not be written to.
+        directory_id = self._metadata_directory_id(logs)
         driver = self._controller_driver(logs, directory_id, ports, was_clean=was_clean)
         await driver.start()
         # From here on the settings stored in the metadata hold, for the logs too.
@@ -266,7 +267,7 @@ class NodeRun:
     def _metadata_directory_id(self, logs: LogDirectories) -> Uuid:
         wanted = metadata_log_directory(self._settings)
         for directory in logs.directories:
-            if directory.path == wanted and directory.directory_id is not None:
+            if directory.path == wanted and directory.directory_id is not None and directory.is_online:
                 return directory.directory_id
         raise StorageFailure(f"the log directory {wanted}, which holds the metadata log, cannot be used")
 

@@ -1,0 +1,31 @@
+"""A node does not start on a disk that would make its next start believe a lie."""
+
+from __future__ import annotations
+
+import pytest
+
+from odradek.base.errors import StorageFailure
+from odradek.storage.clean_shutdown import CLEAN_SHUTDOWN_FILE
+from odradek.testing.disk_faults import FailOnce
+from odradek.testing.disk_operations import Operation
+from odradek.testing.simulated_disk import SimulatedDisk
+from tests.support.node_in_process import NodeInProcess
+
+
+def test_node_does_not_write_where_the_mark_of_a_clean_stop_cannot_be_removed() -> None:
+    """Else the crash that may follow would be taken for a clean stop, and a torn metadata log for a whole one."""
+    disk = SimulatedDisk(lambda: 1_700_000_000_000)
+    with NodeInProcess(filesystem=disk.mount()):
+        pass
+    mark = f"/data/{CLEAN_SHUTDOWN_FILE}"
+    assert disk.mount().exists(mark)
+
+    with (
+        pytest.raises(StorageFailure, match="cannot be used"),
+        NodeInProcess(filesystem=disk.mount(FailOnce(0, only={Operation.UNLINK}, under=mark))),
+    ):
+        pass
+
+    assert disk.mount().exists(mark)
+    with NodeInProcess(filesystem=disk.mount()):
+        pass
