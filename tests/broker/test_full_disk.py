@@ -10,9 +10,12 @@ import pytest
 
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import StartRefused
+from odradek.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
+from odradek.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from odradek.records.builder import encode_batch
 from odradek.records.record import Record
+from odradek.testing.client import NoAnswer
 from odradek.testing.disk_faults import disk_error
 from odradek.testing.disk_operations import WRITES, Fault, Operation
 from odradek.testing.simulated_disk import CrashKind
@@ -64,6 +67,25 @@ def test_idempotent_producer_gets_through_a_full_disk_with_every_record_once() -
         assert await node.fetch("orders") == (0, [b"0", b"1", b"2"])
         await node.crash_and_start(CrashKind.PROCESS)
         assert await node.fetch("orders") == (0, [b"0", b"1", b"2"])
+
+    tell(story)
+
+
+def test_client_that_wants_no_answer_learns_of_a_full_disk_from_the_end_of_its_connection() -> None:
+    async def story(node: SickNode) -> None:
+        await node.create("orders")
+        client = node.client()
+        record = Record(0, node.clock.now_ms(), None, bytes(500), [])
+        data = TopicProduceData(name="orders", partition_data=[PartitionProduceData(index=0, records=encode_batch([record]))])
+        silent = ProduceRequest(acks=0, timeout_ms=10_000, topic_data=[data])
+        await client.tell(silent, 9)
+        assert (await client.request(ApiVersionsRequest(), ApiVersionsResponse, 0)).error_code == 0
+        fill(node, 100)
+        await client.tell(silent, 9)
+        await asyncio.sleep(1)
+        with pytest.raises(NoAnswer):
+            await client.request(ApiVersionsRequest(), ApiVersionsResponse, 0)
+        assert await node.fetch("orders") == (0, [bytes(500)])
 
     tell(story)
 

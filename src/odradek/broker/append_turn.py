@@ -97,7 +97,7 @@ class QueuedAnswer:
 class AppendTurn:
     """Gathers the appends of a turn; a hook of `Turn`."""
 
-    __slots__ = ("_answers", "_clock", "_dirty", "_group_commit", "_purgatory", "_refusing", "_turn")
+    __slots__ = ("_answers", "_clock", "_dirty", "_group_commit", "_purgatory", "_refusing", "_turn", "_unanswered")
 
     def __init__(self, turn: Turn, purgatory: Purgatory, clock: Clock, group_commit: GroupCommit) -> None:
         self._turn = turn
@@ -106,6 +106,8 @@ class AppendTurn:
         self._group_commit = group_commit
         self._dirty: dict[Partition, None] = {}
         self._answers: list[QueuedAnswer] = []
+        # Requests with acks=0: all they can be told is that their connection ends.
+        self._unanswered: list[tuple[FrameConnection, ProduceFrame]] = []
         # Lets logs for which there was no room take batches again.
         self._refusing: list[Callable[[], None]] = []
         turn.add_hook(self.write)
@@ -122,6 +124,10 @@ class AppendTurn:
     def add_answer(self, connection: FrameConnection, frame: ProduceFrame, response: bytes) -> None:
         """`response` is queued in `connection` and depends on this turn's writes."""
         self._answers.append(QueuedAnswer(connection, frame, response))
+
+    def add_unanswered(self, connection: FrameConnection, frame: ProduceFrame) -> None:
+        """`frame` came over `connection`, depends on this turn's writes, and wants no answer."""
+        self._unanswered.append((connection, frame))
 
     def request_end(self) -> None:
         """There is something to write, though nobody waits for an answer."""
@@ -147,9 +153,11 @@ class AppendTurn:
         if not self._dirty:
             # A repeated batch stages nothing, but is answered.
             self._answers.clear()
+            self._unanswered.clear()
             return
         dirty, self._dirty = self._dirty, {}
         answers, self._answers = self._answers, []
+        unanswered, self._unanswered = self._unanswered, []
         failed: set[Partition] = set()
         waiting: set[Partition] = set()
         # In the order of their appends, which a set would not keep: the waits of a turn come in the same order every time.
@@ -165,6 +173,10 @@ class AppendTurn:
                 to_flush[partition] = None
         if failed or waiting or to_flush:
             self._reconsider(answers, failed, waiting, to_flush)
+        if failed:
+            for connection, frame in unanswered:
+                if any(part.partition in failed and _is_unwritten(part) for part in frame.parts):
+                    connection.close("a produce request with acks=0 could not be written")
 
     def _write(self, partition: Partition) -> bool:
         """Write what is staged in one log and show what is in it; False if not all that was staged in this turn is."""

@@ -43,6 +43,7 @@ from odradek.broker.raft_driver import RaftDriver
 from odradek.broker.ready_report import ReadyReport
 from odradek.broker.server import Server
 from odradek.broker.timed_flush import TimedFlush
+from odradek.broker.transaction_coordinator import TransactionCoordinator
 from odradek.config import broker as setting
 from odradek.config.listeners import LOCALHOST, Endpoint, advertised_listeners, broker_listeners, controller_listeners, told_endpoints
 from odradek.config.log_configuration import LogConfiguration
@@ -189,6 +190,7 @@ class NodeRun:
                 ready(self._report(logs, node))
                 await stop.wait()
                 node.groups.close()
+                node.transactions.close()
                 await self._leave(driver, lifecycle)
                 for task in background:
                     task.cancel()
@@ -197,6 +199,8 @@ class NodeRun:
 
     async def _close(self, logs: LogDirectories, driver: ControllerDriver, broker_epoch: int) -> None:
         """Close everything that lies on disks. The quorum's log first: the mark of a clean stop, which comes last, speaks for it too."""
+        # Where the node ends because a part of it has failed, clients are still connected.
+        self._server.close()
         directory = metadata_log_directory(self._settings)
         try:
             driver.raft.close()
@@ -229,7 +233,9 @@ class NodeRun:
         node.logs.on_shortage = appends.refuse_until_end
         produce = ProducePath(node.partitions, appends, self._clock, ProduceSlowPath(node))
         node.groups = GroupCoordinator(node, appends, tasks, self._loop)
+        node.transactions = TransactionCoordinator(node, appends, tasks, self._loop)
         self._publisher.add(node.groups)
+        self._publisher.add(node.transactions)
         controller_names = frozenset(self._settings[setting.CONTROLLER_LISTENER_NAMES])
         self._server.open(Dispatcher(node, produce, tasks, controller_names))
         # What was set in an earlier life of the node holds from the start.

@@ -98,7 +98,7 @@ class GroupCommit:
             if error is None:
                 partition.log.end_flush(work)
             else:
-                partition.log.flush_failed()
+                partition.log.flush_failed(error)
                 log.error("flush failed", extra={"partition": str(partition.topic_partition), "reason": str(error)})
         # Those who wait are called last: whatever they do, the disk has its next round.
         if self._next[disk].wishes:

@@ -142,7 +142,7 @@ class LogHousekeeping:
         try:
             await asyncio.get_running_loop().run_in_executor(self._pool, work.run)
         except StorageFailure as error:
-            held.flush_failed()
+            held.flush_failed(error)
             log.error("flush failed", extra={"partition": str(held.topic_partition), "reason": str(error)})
             return
         held.end_flush(work)
@@ -183,7 +183,7 @@ class LogHousekeeping:
         for held, work in works:
             error = failed.get(work)
             if error is not None:
-                held.flush_failed()
+                held.flush_failed(error)
                 log.error("flush failed", extra={"partition": str(held.topic_partition), "reason": str(error)})
 
     def _drop_portion(self, held: Log, now_ms: int) -> bool:

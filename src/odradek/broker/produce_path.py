@@ -34,9 +34,11 @@ INVALID_TOPIC_EXCEPTION: Final[i64] = 17
 RECORD_LIST_TOO_LARGE: Final[i64] = 18
 NOT_ENOUGH_REPLICAS: Final[i64] = 19
 INVALID_REQUIRED_ACKS: Final[i64] = 21
-INVALID_TXN_STATE: Final[i64] = 48
 TRANSACTIONAL_ID_AUTHORIZATION_FAILED: Final[i64] = 53
 KAFKA_STORAGE_ERROR: Final[i64] = 56
+
+# From this version on a transactional producer does not announce its partitions (KIP-890).
+IMPLICIT_JOIN_VERSION_MIN: Final[i64] = 12
 
 # Kafka's own tools may write to internal topics; they say so by their client id (`AdminUtils.ADMIN_CLIENT_ID`).
 ADMIN_CLIENT_ID: Final = "__admin_client"
@@ -64,14 +66,24 @@ class ProducePath:
             ProtocolViolation: the frame cannot be read; nothing was appended.
         """
         frame = read_frame(data, start, end)
+        if frame.transactional_id is None:
+            # Who writes to a transaction has to say to which, or the whole request is refused (`KafkaApis.handleProduceRequest`).
+            if has_transactional_batch(frame, data):
+                frame.refusal_code = TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+        elif frame.version >= IMPLICIT_JOIN_VERSION_MIN and self._slow_path.has_to_join(frame, data):
+            # The producer does not say where it writes: its coordinator has to know before anything is written.
+            self._slow_path.join(connection, frame, data, self)
+            return
+        self.decide(connection, frame, data)
+
+    def decide(self, connection: FrameConnection, frame: ProduceFrame, data: bytes) -> None:
+        """Append what the request brings, and answer it."""
         now_ms = self._time_of_turn()
         is_plain = True
         is_appended = False
-        # Who writes to a transaction has to say to which, or the whole request is refused (`KafkaApis.handleProduceRequest`).
-        is_anonymous = frame.transactional_id is None and has_transactional_batch(frame, data)
         for part in frame.parts:
-            if is_anonymous:
-                part.error_code = TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+            if frame.refusal_code != 0:
+                part.error_code = frame.refusal_code
             else:
                 self._append(frame, part, data, now_ms)
             if part.error_code == 0:
@@ -79,7 +91,7 @@ class ProducePath:
             elif part.error_message is not None or part.record_errors is not None or part.error_code == NOT_LEADER_OR_FOLLOWER:
                 is_plain = False
         if frame.acks == 0:
-            self._finish_unanswered(connection, frame)
+            self._finish_unanswered(connection, frame, is_appended)
             return
         answer = encode_answer(frame) if is_plain else self._slow_path.encode_answer(frame, connection)
         connection.send(answer)
@@ -94,12 +106,14 @@ class ProducePath:
             self._now_ms = self._clock.now_ms()
         return self._now_ms
 
-    def _finish_unanswered(self, connection: FrameConnection, frame: ProduceFrame) -> None:
+    def _finish_unanswered(self, connection: FrameConnection, frame: ProduceFrame, is_appended: bool) -> None:
         """acks=0: a client that is told nothing learns of a refusal from the end of its connection, and looks for the leader anew."""
         for part in frame.parts:
             if part.error_code != 0:
                 connection.close(f"a produce request with acks=0 was refused with error {part.error_code}")
                 break
+        if is_appended:
+            self._appends.add_unanswered(connection, frame)
         self._appends.request_end()
 
     def _append(self, frame: ProduceFrame, part: ProducedPart, data: bytes, now_ms: i64) -> None:
@@ -125,23 +139,23 @@ class ProducePath:
             part.error_code = NOT_ENOUGH_REPLICAS
             return
         try:
-            self._stage(partition, data, part, frame.version, now_ms)
+            self._stage(frame, partition, data, part, now_ms)
         except StorageFailure:
             part.error_code = KAFKA_STORAGE_ERROR
 
-    def _stage(self, partition: Partition, data: bytes, part: ProducedPart, version: i64, now_ms: i64) -> None:
+    def _stage(self, frame: ProduceFrame, partition: Partition, data: bytes, part: ProducedPart, now_ms: i64) -> None:
         """Judge the batch of `part` and stage it in the log of `partition`, or set its error code."""
         log = partition.log
         rules = partition.produce_rules
-        part.error_code = check_batch(data, part.start, part.end, version, rules.message_bytes_max)
+        part.error_code = check_batch(data, part.start, part.end, frame.version, rules.message_bytes_max)
         if part.error_code != ACCEPTED:
             self._slow_path.explain(partition, data, part)
             return
         header = parse_header(data, part.start)
         if header.is_transactional():
-            # Nobody can have begun a transaction: the transaction coordinator is not built yet.
-            part.error_code = INVALID_TXN_STATE
-            return
+            part.error_code = self._slow_path.refusal_in_transaction(frame, partition, header)
+            if part.error_code != ACCEPTED:
+                return
         batch = data
         start = part.start
         latest_ms = rules.timestamp_latest_ms(now_ms)

@@ -472,14 +472,15 @@ class Log:
             return
         try:
             work.run()
-        except StorageFailure:
-            self.flush_failed()
+        except StorageFailure as failure:
+            self.flush_failed(failure)
             raise
         self.end_flush(work)
 
-    def flush_failed(self) -> None:
+    def flush_failed(self, failure: StorageFailure | None = None) -> None:
         """`FlushWork.run` has failed: nobody knows what of the unflushed is on the disk, so the log takes nothing more."""
-        self._writer.fail(OSError("the disk refused to make the log durable"))
+        cause = None if failure is None else failure.__cause__
+        self._writer.fail(cause if isinstance(cause, OSError) else OSError("the disk refused to make the log durable"))
 
     @property
     def is_flush_due(self) -> bool:
