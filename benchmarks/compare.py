@@ -17,7 +17,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,7 @@ from benchmarks.measuring import measure_rows
 from benchmarks.odradek_install import NotMeasurable
 from benchmarks.picture import svg
 from benchmarks.report_file import report_as_json, report_from_json
+from benchmarks.row import Row
 from benchmarks.rows import ROWS, chosen_rows
 from benchmarks.rows_node import import_times
 from benchmarks.session import Effort, Session
@@ -41,6 +42,9 @@ INTERPRETED: Final = {"ODRADEK_PURE": "1"}
 BROKER_PROCESSOR: Final = 0
 LOAD_PROCESSOR: Final = 1
 RUNS_DEFAULT: Final = 3
+
+# The rows that the options of a command ask for.
+RowsOf = Callable[[argparse.Namespace], Sequence[Row]]
 
 
 def main() -> int:
@@ -59,25 +63,45 @@ def main() -> int:
         options.picture.write_text(svg(report, report.against[0]))
     if options.write_docs:
         write_document(report, odradek_install.CHECKOUT / "docs")
-    return _tell(report)
+    return tell(report)
+
+
+def run_rows(module: str, documentation: str | None, add_arguments: Callable[[argparse.ArgumentParser], None], rows_of: RowsOf) -> int:
+    """The command of another module that measures rows of its own: how each is measured, told and judged is the same."""
+    parser = argparse.ArgumentParser(prog=module, description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter)
+    _add_common_arguments(parser)
+    add_arguments(parser)
+    options = parser.parse_args()
+    try:
+        report = report_of(rows_of(options), options, module)
+    except NotMeasurable as reason:
+        print(f"error: {reason}", file=sys.stderr)
+        return 2
+    if options.json is not None:
+        options.json.write_text(report_as_json(report))
+    return tell(report)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="benchmarks.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", metavar="NAME,NAME", help="only these; produce-* is every row that begins so; default: all")
     parser.add_argument("--list", action="store_true", help="name the rows and end")
+    _add_common_arguments(parser)
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="write bars as SVG")
+    parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md, .json and .svg")
+    parser.add_argument("--from", dest="told", type=Path, metavar="FILE", help="measure nothing, tell what --json wrote")
+    return parser
+
+
+def _add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--against", default="kafka", metavar="kafka,HOST:PORT", help="what to compare with; none measures Odradek alone")
     parser.add_argument("--runs", type=int, default=RUNS_DEFAULT, help=f"how often each row is measured in turns; default: {RUNS_DEFAULT}")
     parser.add_argument("--quick", action="store_true", help="a quarter of the time and of the data, to try out; no figures to quote")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="write bars as SVG")
-    parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md, .json and .svg")
-    parser.add_argument("--from", dest="told", type=Path, metavar="FILE", help="measure nothing, tell what --json wrote")
     parser.add_argument("--interpreted", action="store_true", help="measure Odradek without its compiled modules")
     parser.add_argument("--odradek", type=Path, metavar="COMMAND", help="an installed odradek, instead of installing this checkout")
     parser.add_argument("--pin", action="store_true", help="the brokers on one processor, our load on another one")
     parser.add_argument("--directory", type=Path, help="where the data goes; default: a temporary directory")
-    return parser
 
 
 def measured_report(options: argparse.Namespace) -> Report:
@@ -86,7 +110,15 @@ def measured_report(options: argparse.Namespace) -> Report:
     Raises:
         NotMeasurable: nothing can be compared as asked.
     """
-    rows = chosen_rows(options.rows)
+    return report_of(chosen_rows(options.rows), options, "benchmarks.compare")
+
+
+def report_of(rows: Sequence[Row], options: argparse.Namespace, module: str) -> Report:
+    """Measure `rows` as the options say that every such command has.
+
+    Raises:
+        NotMeasurable: nothing can be compared as asked.
+    """
     if options.runs < 1:
         raise NotMeasurable("--runs must be positive")
     command = _odradek_command(options)
@@ -114,7 +146,7 @@ def measured_report(options: argparse.Namespace) -> Report:
         against=[other.name for other in others],
         machine=machine.description(),
         date=machine.today(),
-        command=shlex.join(["python", "-m", "benchmarks.compare", *sys.argv[1:]]),
+        command=shlex.join(["python", "-m", module, *sys.argv[1:]]),
         runs=options.runs,
         versions=_versions(command, others),
         rows=results,
@@ -159,7 +191,8 @@ def _versions(command: Path, others: Sequence[Candidate]) -> Mapping[str, str]:
     return versions
 
 
-def _tell(report: Report) -> int:
+def tell(report: Report) -> int:
+    """Print the table; the exit code that the score asks for."""
     print(f"{report.machine}; {report.date}; {report.runs} runs")
     is_below = False
     for against in report.against:
