@@ -354,8 +354,8 @@ class Log:
             raise OffsetOutOfRange(offset, log_start_offset=self.log_start_offset, log_end_offset=self.high_watermark)
         if offset <= self.log_start_offset:
             return False
+        # The recovery point stays, unlike Kafka's: nobody has waited for anything, not even for the names of the log's files.
         self.tail.log_start_offset = offset
-        self.recovery_point = max(self.recovery_point, offset)
         self.producers.log_start_moved(offset)
         # Not written yet: the file may say more than the log holds, but must not say less if a crash takes the new log start away.
         self.leader_epochs.truncate_from_start(offset)
