@@ -74,7 +74,7 @@ def svg(report: Report, against: str) -> str:
 
 
 def _subtitle(report: Report) -> str:
-    return f"median of {report.runs} runs, {report.date}; {report.machine}"
+    return f"median of {report.runs} runs, {report.date}; {report.machine}; dark mark: floor, light mark: goal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,10 @@ PARTITIONS: Final = 4
 LIBRDKAFKA_RECORDS: Final = 1_500_000
 TOOL_RECORDS: Final = 3_000_000
 CLIENT_SECONDS_MAX: Final = 180
-READ_TOPIC: Final = "read-by-librdkafka"
+READ_TOPIC: Final = "read-by-clients"
+SILENCE_MS_MAX: Final = 20_000
+# start, end, MB, MB/s, records, records/s, rebalance ms, fetch ms, MB/s of the fetches, records/s of the fetches
+CONSUMER_TOOL_COLUMNS: Final = 10
 TOOL_JAVA_OPTIONS: Final = ("-Xmx256m", "-server")
 _TOOL_OUTCOME: Final = re.compile(r"^(\d+) records sent, ([\d.]+) records/sec.*? ([\d.]+) ms 99th", re.MULTILINE)
 
@@ -60,6 +63,11 @@ def _librdkafka_produce(session: Session) -> Mapping[str, float]:
 
 def _librdkafka_consume(session: Session) -> Mapping[str, float]:
     broker = session.broker()
+    return _librdkafka(broker, "consume", READ_TOPIC, _filled_for_readers(session, broker))
+
+
+def _filled_for_readers(session: Session, broker: Broker) -> int:
+    """Fill the topic that is only read, once; returns how many records it has."""
     count = session.effort.amount(LIBRDKAFKA_RECORDS)
 
     def fill() -> None:
@@ -67,7 +75,7 @@ def _librdkafka_consume(session: Session) -> Mapping[str, float]:
         _librdkafka(broker, "produce", READ_TOPIC, count)
 
     session.prepared(READ_TOPIC, fill)
-    return _librdkafka(broker, "consume", READ_TOPIC, count)
+    return count
 
 
 def _tool_produce(session: Session) -> Mapping[str, float]:
@@ -87,6 +95,36 @@ def _tool_produce(session: Session) -> Mapping[str, float]:
     topics.check_record_count(broker, topic, PARTITIONS, count)
     topics.delete_topics(broker, [topic])
     return tool_figures(done.text, count) | {"CPU per million": cpu_s / count * 1e6}
+
+
+def _tool_consume(session: Session) -> Mapping[str, float]:
+    if (reason := reference_kafka.missing_reason()) is not None:
+        raise NotMeasurable(reason)
+    broker = session.broker()
+    count = _filled_for_readers(session, broker)
+    # More than there are are not waited for: the tool ends when it has as many as it was told.
+    arguments = ["--bootstrap-server", broker.address, "--topic", READ_TOPIC, "--num-records", str(count)]
+    arguments += ["--group", session.fresh_name("tool-readers"), "--timeout", str(SILENCE_MS_MAX), "--hide-header"]
+    before_s = broker.cpu_s()
+    done = reference_kafka.run_tool(
+        "org.apache.kafka.tools.ConsumerPerformance", arguments, seconds_max=CLIENT_SECONDS_MAX, java_options=TOOL_JAVA_OPTIONS
+    )
+    return consumer_tool_figures(done.text, count) | {"CPU per million": (broker.cpu_s() - before_s) / count * 1e6}
+
+
+def consumer_tool_figures(told: str, record_count: int) -> dict[str, float]:
+    """What the only line of the consumer's tool says; the rate is that of its fetches, without the time in which it joins its group.
+
+    Raises:
+        NotMeasurable: there is no such line, or it read something else than all records.
+    """
+    for line in told.splitlines():
+        columns = [column.strip() for column in line.split(",")]
+        if len(columns) == CONSUMER_TOOL_COLUMNS and columns[4].isdecimal():
+            if int(columns[4]) < record_count:
+                raise NotMeasurable(f"the performance tool read {columns[4]} of {record_count} records")
+            return {"records": float(columns[9]) / 1000}
+    raise NotMeasurable(f"the performance tool did not finish: {told[-300:]}")
 
 
 def tool_figures(told: str, record_count: int) -> dict[str, float]:
@@ -122,5 +160,12 @@ ROWS: Final = (
         load=f"{KAFKA_TOOL}: 4 partitions, as fast as it goes",
         metrics=(more("records", "k/s"), less("CPU per million", "s"), less("p99", "ms")),
         measure=_tool_produce,
+    ),
+    Row(
+        name="kafka-consumer-perf",
+        title="kafka-consumer-perf-test, 100 B records",
+        load=f"{KAFKA_TOOL}: 4 partitions, a group of one",
+        metrics=(more("records", "k/s"), less("CPU per million", "s")),
+        measure=_tool_consume,
     ),
 )

@@ -201,7 +201,7 @@ ROWS: Final = (
     ),
     Row(
         name="interpreted",
-        title="Produce, one 100 B record per request, Odradek without compiling",
+        title="Odradek not compiled: one 100 B record per request",
         load=f"{OWN_LOAD}: 10 connections × 5 in flight, 4 partitions; ODRADEK_PURE=1",
         metrics=(more("requests", "k/s", 0.25), less("CPU per request", "µs")),
         measure=_single_interpreted,

@@ -12,7 +12,7 @@ from benchmarks.odradek_install import NotMeasurable
 from benchmarks.picture import bars, svg
 from benchmarks.report_file import report_as_json, report_from_json
 from benchmarks.rows import ROWS, chosen_rows
-from benchmarks.rows_clients import tool_figures
+from benchmarks.rows_clients import consumer_tool_figures, tool_figures
 from benchmarks.rows_node import slowest_imports
 from benchmarks.table import bound_text, figure_text, markdown_table, spread_text, text_table, verdict_counts
 
@@ -158,3 +158,14 @@ def test_the_last_line_of_the_performance_tool_is_about_all_records() -> None:
     assert tool_figures(told, 1_000_000) == {"records": 123.4568, "p99": 17.0}
     with pytest.raises(NotMeasurable, match="did not finish"):
         tool_figures(told, 2_000_000)
+
+
+def test_the_line_of_the_consumer_s_tool_tells_the_rate_of_its_fetches() -> None:
+    told = "WARNING: something, with, commas\n2026-01-01 00:00:00:000, 2026-01-01 00:00:05:000, 95.3, 19.0, "
+    told += "1000000, 200000.0, 3000, 2000, 47.6, 500000.0\n"
+
+    assert consumer_tool_figures(told, 1_000_000) == {"records": 500.0}
+    with pytest.raises(NotMeasurable, match="read 1000000 of 1000001"):
+        consumer_tool_figures(told, 1_000_001)
+    with pytest.raises(NotMeasurable, match="did not finish"):
+        consumer_tool_figures("Could not find a coordinator", 1)
