@@ -28,6 +28,7 @@ from odradek.protocol.messages.produce import PartitionProduceData, ProduceReque
 from odradek.raft.metadata_log import METADATA_PARTITION, MetadataLog, metadata_log_directory
 from odradek.records.builder import encode_batch
 from odradek.records.record import Record
+from odradek.storage.checkpoint_file import RECOVERY_POINT_CHECKPOINT, read_offset_checkpoint
 from odradek.storage.memory_filesystem import MemoryFileSystem
 from odradek.storage.recovery_progress import RecoveryProgress
 from odradek.testing.simulated_disk import CrashKind, SimulatedDisk
@@ -105,6 +106,30 @@ def test_lone_node_does_not_wait_for_the_session_of_the_one_that_was_killed() ->
         client = restarted.client()
         assert produce_to_each(client, 1) == [0]
         client.close()
+
+
+def test_rolled_segment_is_not_read_again_after_a_crash_that_comes_soon() -> None:
+    """Its flush is followed by the checkpoint that says so, not by a minute in which everything would be scanned."""
+    disk = SimulatedDisk(now_ms)
+    with NodeInProcess({"log.segment.bytes": "1048576"}, filesystem=disk.mount(), seed=11) as node:
+        client = node.client()
+        create_topic(client, 1)
+        large = encode_batch([Record(0, 1_700_000_000_000, None, bytes(700_000), ())])
+        for _ in range(3):
+            data = [PartitionProduceData(0, large)]
+            request = ProduceRequest(acks=-1, timeout_ms=20_000, topic_data=[TopicProduceData(name="orders", partition_data=data)])
+            assert client.request(request, ProduceResponse, 9).responses[0].partition_responses[0].error_code == ErrorCode.NONE
+        until = time.monotonic() + 20
+        while recovery_point_on(disk) != 2:
+            assert time.monotonic() < until, f"the recovery point on the disk is {recovery_point_on(disk)}"
+            time.sleep(0.02)
+        client.close()
+
+
+def recovery_point_on(disk: SimulatedDisk) -> int:
+    """What a process finds that comes after a crash now."""
+    found = read_offset_checkpoint(killed_copy(disk).mount(), f"/data/{RECOVERY_POINT_CHECKPOINT}")
+    return found.get(TopicPartition("orders", 0), -1)
 
 
 class SlowOpening(MemoryFileSystem):

@@ -126,6 +126,9 @@ class LogHousekeeping:
             works.extend(self._begin_flush(held, held.segments.active.base_offset))
         for held, work in works:
             await self._flush(held, work)
+        if works:
+            # Kafka writes them once a minute: a segment that was rolled since then is read again after a crash, although it is durable.
+            await self._write_checkpoint(Checkpoint.RECOVERY_POINTS)
 
     def _begin_flush(self, held: Log, up_to: int | None = None) -> list[tuple[Log, FlushWork]]:
         """What to wait for; nothing if there is nothing, or no room for what has to be written first."""
