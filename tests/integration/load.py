@@ -10,7 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -64,6 +64,7 @@ class LoadedProducer:
         self._partitions = partitions
         self._dice = random.Random(seed)
         self._is_stopping = threading.Event()
+        self._has_given_up = False
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
@@ -79,7 +80,6 @@ class LoadedProducer:
                 "reconnect.backoff.ms": 10,
                 "reconnect.backoff.max.ms": 100,
                 "log_level": 0,
-                "error_cb": self._on_error,
             }
         )
         self._thread = threading.Thread(target=self._run, name=kind.name, daemon=True)
@@ -91,6 +91,8 @@ class LoadedProducer:
         """Send nothing more, and wait until everything that was sent is answered; the node has to be up."""
         self._is_stopping.set()
         self._thread.join(SETTLE_SECONDS_MAX)
+        if self._has_given_up:
+            return
         unanswered = self._producer.flush(SETTLE_SECONDS_MAX)
         if unanswered:
             self.account.refused.append(f"{unanswered} records were not answered within {SETTLE_SECONDS_MAX} s")
@@ -106,7 +108,13 @@ class LoadedProducer:
         while not self._is_stopping.is_set():
             if len(self._producer) < UNANSWERED_MAX:
                 self._send_burst()
-            self._producer.poll(self._dice.random() * PAUSE_SECONDS_MAX)
+            try:
+                self._producer.poll(self._dice.random() * PAUSE_SECONDS_MAX)
+            except KafkaException as failure:
+                # An idempotent producer that can no longer keep its promise: nothing of it works from now on.
+                self._has_given_up = True
+                self.account.refused.append(f"the client gave up: {failure}")
+                return
 
     def _send_burst(self) -> None:
         account = self.account
@@ -121,10 +129,6 @@ class LoadedProducer:
                     account.refused.append(f"{identity}: {failure}")
                     return
                 account.sent[partition] += 1
-
-    def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            self.account.refused.append(f"the client gave up: {error.str()}")
 
 
 class _Delivery:
@@ -148,10 +152,11 @@ class _Delivery:
 
 
 class Load:
-    """All producers together."""
+    """All producers together. `name_suffix` tells one load of a topic from another."""
 
-    def __init__(self, bootstrap: str, partitions: Sequence[TopicPartition], seed: int) -> None:
-        self._producers = [LoadedProducer(bootstrap, kind, partitions, seed + n) for n, kind in enumerate(PRODUCER_KINDS)]
+    def __init__(self, bootstrap: str, partitions: Sequence[TopicPartition], seed: int, *, name_suffix: str = "") -> None:
+        kinds = [replace(kind, name=kind.name + name_suffix) for kind in PRODUCER_KINDS]
+        self._producers = [LoadedProducer(bootstrap, kind, partitions, seed + n) for n, kind in enumerate(kinds)]
 
     @property
     def accounts(self) -> list[Account]:

@@ -18,6 +18,7 @@ from tests.integration.account import Account, Identity, Seen, identity_in, judg
 from tests.integration.torture import Ending, Plan, Story
 
 ROUNDS = 7
+STOPS = 4
 # Far fewer would mean that the node served nothing between its deaths.
 ACKNOWLEDGED_MIN = 2000
 
@@ -35,6 +36,18 @@ def test_nothing_acknowledged_is_lost_and_nothing_doubled_when_the_node_is_kille
     assert set(outcome.endings) == set(Ending), "every way to end was taken"
     assert outcome.kills >= ROUNDS - outcome.endings[Ending.STOP]
     assert outcome.verdict.acknowledged > ACKNOWLEDGED_MIN
+
+
+def test_not_even_plain_producers_double_anything_when_the_node_is_only_stopped_under_load(tmp_path: Path) -> None:
+    """A node that stops in good order has answered whatever it has taken, what waits for the disk too."""
+    seed = int(os.environ.get("TORTURE_SEED", random.randrange(1_000_000)))
+    plan = Plan.of(seed, 0)
+    plan = replace(plan, endings=(Ending.STOP,) * STOPS, topic_settings=plan.topic_settings | {"flush.messages": "1"})
+
+    outcome = Story(tmp_path, plan).tell()
+
+    assert outcome.verdict.faults == [], f"TORTURE_SEED={seed}: {outcome}"
+    assert (outcome.kills, outcome.verdict.doubled) == (0, 0)
 
 
 # The judge itself: a story that went well, and everything that can have gone wrong with it.
