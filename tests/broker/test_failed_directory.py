@@ -117,6 +117,44 @@ def test_failed_directory_comes_back_with_the_next_start_and_has_everything_that
     tell(story, log_dirs=TWO)
 
 
+def test_directory_that_cannot_be_read_is_offline_too() -> None:
+    async def story(node: SickNode) -> None:
+        healthy, sick = await spread(node)
+        await node.produce("orders", b"more", index=sick)
+        # A new process remembers nothing of where batches lie.
+        await node.crash_and_start(CrashKind.PROCESS)
+        break_directory(node, "/other", only=frozenset({Operation.READ}))
+        wanted = ListOffsetsTopic(name="orders", partitions=[ListOffsetsPartition(partition_index=sick, timestamp=1)])
+        response = await node.ask(ListOffsetsRequest(replica_id=-1, topics=[wanted]), ListOffsetsResponse, 7)
+        assert response.topics[0].partitions[0].error_code == ErrorCode.KAFKA_STORAGE_ERROR
+        assert (await node.fetch("orders", 1, index=sick))[0] == ErrorCode.KAFKA_STORAGE_ERROR
+        assert await node.fetch("orders", index=healthy) == (0, [b"%d" % healthy])
+        assert (await node.directories())["/other"].error_code == ErrorCode.KAFKA_STORAGE_ERROR
+
+    tell(story, log_dirs=TWO)
+
+
+def test_node_ends_when_it_cannot_tell_the_controller_of_a_failed_directory() -> None:
+    """`log.dir.failure.timeout.ms`."""
+
+    async def story(node: SickNode) -> None:
+        _, sick = await spread(node)
+        # There is no room for what the controller would have to note.
+        node.disk.capacity_bytes = node.disk.used_bytes
+        break_directory(node, "/other")
+        began_ms = node.clock.monotonic_ms()
+        assert await node.produce("orders", b"lost", index=sick) == STORAGE_ERROR
+
+        async def has_ended() -> bool:
+            return not node.node.is_running
+
+        await node.until(has_ended)
+        assert 15_000 <= node.clock.monotonic_ms() - began_ms < 25_000
+        assert "could not be told" in str(node.node.failure.exceptions[0])  # type: ignore[union-attr]
+
+    tell(story, log_dirs=TWO, log_dir_failure_timeout_ms="15000")
+
+
 def test_node_starts_without_a_broken_directory_and_makes_none_of_its_partitions_anew() -> None:
     async def story(node: SickNode) -> None:
         healthy, sick = await spread(node)

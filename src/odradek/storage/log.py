@@ -273,12 +273,16 @@ class Log:
 
         Raises:
             OffsetOutOfRange: `offset` is below the log start or above the log end.
+            StorageFailure: the disk could not be read.
         """
         log_end_offset = self.log_end_offset
         if offset < self.tail.log_start_offset or offset > log_end_offset:
             raise OffsetOutOfRange(offset, log_start_offset=self.log_start_offset, log_end_offset=log_end_offset)
         upper = log_end_offset if upper_bound is None else min(upper_bound, log_end_offset)
-        return log_lookup.slice_from(self.segments, self.tail, offset, bytes_max, upper_bound=upper, at_least_one=at_least_one)
+        try:
+            return log_lookup.slice_from(self.segments, self.tail, offset, bytes_max, upper_bound=upper, at_least_one=at_least_one)
+        except OSError as error:
+            raise self._writer.side_file_failed(error) from error
 
     def earliest(self) -> TimestampAt:
         """The log start, with its leader epoch."""
@@ -287,16 +291,37 @@ class Log:
         return TimestampAt(NO_TIMESTAMP, start, first.epoch if first is not None and first.start_offset <= start else -1)
 
     def offset_for_timestamp(self, timestamp: int) -> TimestampAt | None:
-        """The first record that is not earlier than `timestamp`, None if all are."""
-        return log_lookup.first_at_or_after(self.segments, timestamp, self.log_start_offset)
+        """The first record that is not earlier than `timestamp`, None if all are.
+
+        Raises:
+            StorageFailure: the disk could not be read.
+        """
+        try:
+            return log_lookup.first_at_or_after(self.segments, timestamp, self.log_start_offset)
+        except OSError as error:
+            raise self._writer.side_file_failed(error) from error
 
     def offset_of_max_timestamp(self) -> TimestampAt | None:
-        """The first record with the greatest timestamp, None in an empty log."""
-        return log_lookup.first_with_max_timestamp(self.segments)
+        """The first record with the greatest timestamp, None in an empty log.
+
+        Raises:
+            StorageFailure: the disk could not be read.
+        """
+        try:
+            return log_lookup.first_with_max_timestamp(self.segments)
+        except OSError as error:
+            raise self._writer.side_file_failed(error) from error
 
     def aborted_transactions(self, first_offset: int, upper_bound: int) -> list[AbortedTransaction]:
-        """The aborted transactions with records from `first_offset` to before `upper_bound`."""
-        return log_lookup.aborted_transactions(self.segments, first_offset, upper_bound)
+        """The aborted transactions with records from `first_offset` to before `upper_bound`.
+
+        Raises:
+            StorageFailure: the disk could not be read.
+        """
+        try:
+            return log_lookup.aborted_transactions(self.segments, first_offset, upper_bound)
+        except OSError as error:
+            raise self._writer.side_file_failed(error) from error
 
     def truncate_to(self, offset: int) -> bool:
         """Cut off everything from `offset` on; False if the log does not reach that far."""
