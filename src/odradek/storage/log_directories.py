@@ -19,7 +19,7 @@ from typing import TypeVar, assert_never
 
 from odradek.base.clock import Clock
 from odradek.base.errors import StartRefused, StorageFailure
-from odradek.base.identifiers import TopicPartition, Uuid, random_uuid
+from odradek.base.identifiers import ZERO_UUID, TopicPartition, Uuid, random_uuid
 from odradek.config.log_configuration import LogConfiguration
 from odradek.storage.checkpoint_work import Checkpoint, CheckpointWork
 from odradek.storage.clean_shutdown import NO_BROKER_EPOCH
@@ -38,6 +38,9 @@ from odradek.storage.partition_metadata import read_partition_metadata
 from odradek.storage.producer_states import PRODUCER_ID_EXPIRATION_MS_DEFAULT
 
 log = logging.getLogger("odradek.storage.log_directories")
+
+# Stands for what cannot be read; no topic has it.
+UNREADABLE_ID = ZERO_UUID
 
 
 Value = TypeVar("Value")
@@ -229,23 +232,32 @@ class LogDirectories:
             topic_id = self.topic_id_of(partition.topic)
             ids = [self._topic_id_in(found.place.directory) for _, found in doubles]
             # Beside the right one, one without an id is what a disk has left of a creation that failed.
-            kept = (topic_id,) if topic_id in ids else (None, topic_id)
+            kept = (topic_id,) if topic_id in ids else (None, UNREADABLE_ID, topic_id)
+            unreadable = [double for double, found_id in zip(doubles, ids, strict=True) if found_id == UNREADABLE_ID]
+            if topic_id is not None and set(ids) <= {UNREADABLE_ID, None}:
+                # A power cut has torn what was made last in more than one: nothing in it was ever promised, and one is enough to begin with.
+                for opening, found in unreadable if None in ids else unreadable[1:]:
+                    if not found.holds_durable:
+                        self._set_double_aside(opening, found)
             for (opening, found), found_id in zip(doubles, ids, strict=True):
                 if topic_id is not None and found_id not in kept:
-                    log.warning("log of a deleted topic is set aside", extra={"directory": found.place.directory})
-                    path = f"{opening.directory.path}/{leaving_directory_name(partition, STRAY_DIRECTORY_SUFFIX, self._dice)}"
-                    self._filesystem.rename(found.place.directory, path)
-                    self.deletions.add_directory(path, self._clock.now_ms() + found.configuration.file_delete_delay_ms)
-                    opening.logs.remove(found)
+                    self._set_double_aside(opening, found)
             left = [opening.directory.path for opening, found in doubles if found in opening.logs]
             if len(left) > 1:
                 raise StartRefused(f"both {left[0]} and {left[1]} hold {partition}: remove the older one")
+
+    def _set_double_aside(self, opening: DirectoryOpening, found: LogToOpen) -> None:
+        log.warning("log of a deleted topic is set aside", extra={"directory": found.place.directory})
+        path = f"{opening.directory.path}/{leaving_directory_name(found.topic_partition, STRAY_DIRECTORY_SUFFIX, self._dice)}"
+        self._filesystem.rename(found.place.directory, path)
+        self.deletions.add_directory(path, self._clock.now_ms() + found.configuration.file_delete_delay_ms)
+        opening.logs.remove(found)
 
     def _topic_id_in(self, directory: str) -> Uuid | None:
         try:
             return read_partition_metadata(self._filesystem, directory)
         except CorruptCheckpoint:
-            return None
+            return UNREADABLE_ID
 
     def take_in(self, opening: DirectoryOpening, logs: Sequence[LogToOpen]) -> None:
         """Logs of the opening are open: they belong to the node now."""

@@ -79,6 +79,11 @@ class LogToOpen:
             self.place.filesystem.size(f"{self.place.directory}/{name}") for name in _names_behind(self._names, self.recovery_point)
         )
 
+    @property
+    def holds_durable(self) -> bool:
+        """Whether the checkpoints know of anything durable in it that has not been deleted."""
+        return self.recovery_point > self.log_start_offset
+
     def open(self, control: OpeningControl) -> None:
         """Open it, which recovers it where that is needed.
 
