@@ -235,7 +235,7 @@ class LogDirectories:
             kept = (topic_id,) if topic_id in ids else (None, UNREADABLE_ID, topic_id)
             unreadable = [double for double, found_id in zip(doubles, ids, strict=True) if found_id == UNREADABLE_ID]
             if topic_id is not None and set(ids) <= {UNREADABLE_ID, None}:
-                # A power cut has torn what was made last in more than one: nothing in it was ever promised, and one is enough to begin with.
+                # A power cut has torn what was made last in more than one: nothing in it was ever promised, and one is enough to go on.
                 for opening, found in unreadable if None in ids else unreadable[1:]:
                     if not found.holds_durable:
                         self._set_double_aside(opening, found)
