@@ -19,7 +19,7 @@ from odradek.testing.disk_faults import disk_error
 from odradek.testing.disk_operations import CHANGES, SYNCS, WRITES, Fault, MachineCrashed, Operation
 from odradek.testing.scene import Scene
 from odradek.testing.simulated_disk import CrashKind
-from odradek.testing.simulated_node import LOG_DIRECTORY, NodeFailed
+from odradek.testing.simulated_node import NodeFailed
 
 
 class FaultKind(Enum):
@@ -103,6 +103,21 @@ class FailInOperation(CrashInOperation):
         return None if fault is None else Fault(disk_error(errno.EIO, path), fault.bytes_written)
 
 
+class FailInDirectory(FailInOperation):
+    """From the n-th change or wait in one directory on nothing works there any more; elsewhere all is well."""
+
+    def __init__(self, operations_left: int, dice: random.Random, directory: str) -> None:
+        super().__init__(operations_left, dice)
+        self._inside = directory + "/"
+
+    def __call__(self, operation: Operation, path: str, size: int) -> Fault | None:
+        if not path.startswith(self._inside):
+            return None
+        if self.has_struck.is_set():
+            return Fault(disk_error(errno.EIO, path))
+        return super().__call__(operation, path, size)
+
+
 class FaultSchedule:
     """Carries out what was drawn."""
 
@@ -182,7 +197,10 @@ class FaultSchedule:
         await self._crash(self._some_kind())
 
     async def _fail_in_operation(self) -> None:
-        fault = FailInOperation(self._dice.randint(0, OPERATIONS_AHEAD_MAX), self._dice)
+        operations_ahead = self._dice.randint(0, OPERATIONS_AHEAD_MAX)
+        fault: CrashInOperation = FailInOperation(operations_ahead, self._dice)
+        if len(self._node.log_directories) > 1 and self._dice.random() < 0.7:
+            fault = FailInDirectory(operations_ahead // 4, self._dice, self._node.log_directories[-1])
         self._node.disk_fault = fault
         try:
             async with asyncio.timeout(WAIT_FOR_OPERATION_S):
@@ -210,10 +228,11 @@ class FaultSchedule:
         disk = self._node.disk
         mount = disk.mount()
         paths = [
-            f"{LOG_DIRECTORY}/{name}/{file}"
-            for name in mount.list_directories(LOG_DIRECTORY)
-            for file in mount.list_names(f"{LOG_DIRECTORY}/{name}")
-            if file.endswith(PRODUCER_SNAPSHOT_SUFFIX) and mount.size(f"{LOG_DIRECTORY}/{name}/{file}")
+            f"{directory}/{name}/{file}"
+            for directory in self._node.log_directories
+            for name in mount.list_directories(directory)
+            for file in mount.list_names(f"{directory}/{name}")
+            if file.endswith(PRODUCER_SNAPSHOT_SUFFIX) and mount.size(f"{directory}/{name}/{file}")
         ]
         mount.end()
         if not paths:

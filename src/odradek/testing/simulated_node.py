@@ -24,6 +24,7 @@ from odradek.broker.assembly import NodeRun
 from odradek.broker.formatting import format_if_empty
 from odradek.broker.ready_report import ReadyReport
 from odradek.config.broker_settings_file import load_broker_settings
+from odradek.config.precedence import log_directories
 from odradek.testing.disk_operations import CHANGES, SYNCS, Fault, MachineCrashed, Operation
 from odradek.testing.simulated_disk import CrashKind, SimulatedDisk
 from odradek.testing.simulated_filesystem import SimulatedFileSystem
@@ -35,6 +36,7 @@ from odradek.testing.virtual_loop import LIFE, Life, VirtualLoop
 CLIENT_PORT = 9092
 CONTROLLER_PORT = 9093
 LOG_DIRECTORY = "/data"
+SECOND_LOG_DIRECTORY = "/more"
 # A start reads and writes some hundred times, a stop too; each may have to wait for a slow disk.
 START_S_MAX = 120
 STOP_S_MAX = 120
@@ -102,6 +104,11 @@ class SimulatedNode:
         self._stop: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
+
+    @property
+    def log_directories(self) -> list[str]:
+        """Where the node keeps its logs; the first one also has that of the quorum."""
+        return log_directories(self._settings)
 
     @property
     def is_running(self) -> bool:

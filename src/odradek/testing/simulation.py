@@ -11,6 +11,7 @@ must start without building anything anew, and everything is read again.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -23,6 +24,7 @@ from odradek.testing.history import BrokenPromise, TopicHistory
 from odradek.testing.keeper import Keeper
 from odradek.testing.producers import Producer, ProducerKind
 from odradek.testing.scene import Scene
+from odradek.testing.simulated_node import LOG_DIRECTORY, SECOND_LOG_DIRECTORY
 from odradek.testing.trace import LINES_KEPT_DEFAULT
 from odradek.testing.tube import Tube
 
@@ -70,7 +72,8 @@ class _Run:
     def __init__(self, seed: int, plan: SimulationPlan, lines_max: int | None) -> None:
         self._plan = plan
         self._tube = Tube(seed, lines_max=lines_max)
-        self._scene = Scene(self._tube.around, self._tube.node(NODE, plan.settings), Judge(all_checkers()))
+        settings = _drawn_settings(self._tube.dice_for("settings")) | dict(plan.settings)
+        self._scene = Scene(self._tube.around, self._tube.node(NODE, settings), Judge(all_checkers()))
 
     def outcome(self) -> Outcome:
         tube = self._tube
@@ -147,6 +150,14 @@ class _Run:
         scene.node.disk_fault = None
         if rebuilt:
             raise BrokenPromise("clean start", f"after a stop in good order the start did: {rebuilt[0]}")
+
+
+def _drawn_settings(dice: random.Random) -> dict[str, str]:
+    """A node with one log directory or two, whose quorum begins new segments and writes snapshots now and then."""
+    drawn = {"log.dirs": dice.choice((LOG_DIRECTORY, f"{LOG_DIRECTORY},{SECOND_LOG_DIRECTORY}"))}
+    if dice.random() < 0.5:
+        drawn |= {"metadata.log.max.record.bytes.between.snapshots": str(dice.choice((1, 1_500, 6_000))), "metadata.log.segment.ms": "900"}
+    return drawn
 
 
 def _first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
