@@ -25,7 +25,7 @@ from odradek.storage.retention import drop_old_segments, make_way
 from tests.storage.building import START_MS, batch, read_values, small_segments
 
 PATHS = ("/one", "/two")
-NAMES = [TopicPartition(topic, index) for topic in ("orders", "a-b-1") for index in range(2)]
+NAMES = [TopicPartition("orders", 0), TopicPartition("a-b-1", 1)]
 names = st.sampled_from(NAMES)
 choice = st.floats(0, 1)
 
@@ -82,6 +82,12 @@ class DirectoriesMachine(RuleBasedStateMachine):
             del self.topics[name]
             self.logs.delete_async(name)
 
+    @rule(name=names)
+    def replace(self, name: TopicPartition) -> None:
+        """Deleted, and created again at once."""
+        self.delete(name)
+        self.create(name)
+
     @rule(elapsed_ms=st.sampled_from([0, 500, 1000]))
     def remove_leftovers(self, elapsed_ms: int) -> None:
         self.clock.advance(elapsed_ms)
@@ -107,6 +113,12 @@ class DirectoriesMachine(RuleBasedStateMachine):
             topic.log_start_offset += round((len(topic.values) - topic.log_start_offset) * up_to)
             self._log(name).delete_records_before(topic.log_start_offset)
 
+    @rule(name=names, up_to=choice)
+    def delete_records_for_good(self, name: TopicPartition, up_to: float) -> None:
+        """As DeleteRecords does it: the new log start is on the disk before anybody is told."""
+        self.delete_records(name, up_to)
+        self.write_checkpoint(Checkpoint.LOG_STARTS)
+
     @rule(name=names)
     def drop_segments(self, name: TopicPartition) -> None:
         """What lies below the log start goes, and then the names of the files say where the log begins."""
@@ -128,7 +140,7 @@ class DirectoriesMachine(RuleBasedStateMachine):
             for topic in self.topics.values():
                 topic.kept_start = topic.log_start_offset
 
-    @rule(checkpoint=st.sampled_from(list(Checkpoint)))
+    @rule(checkpoint=st.sampled_from([Checkpoint.LOG_STARTS, Checkpoint.RECOVERY_POINTS]))
     def begin_checkpoint_that_is_slow(self, checkpoint: Checkpoint) -> None:
         self.overtaken.append(self.logs.begin_checkpoint(checkpoint))
 
@@ -182,4 +194,4 @@ class DirectoriesMachine(RuleBasedStateMachine):
 
 
 TestDirectoriesMachine = DirectoriesMachine.TestCase
-TestDirectoriesMachine.settings = settings(max_examples=80, stateful_step_count=40)
+TestDirectoriesMachine.settings = settings(max_examples=100, stateful_step_count=40)
