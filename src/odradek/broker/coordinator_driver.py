@@ -38,6 +38,7 @@ class CoordinatorDriver(Generic[AnyShard]):
         turn: Turn,
         tasks: asyncio.TaskGroup,
         call_later: Callable[[float, Callable[[], None]], Cancellable],
+        perform: Callable[[ShardRunner[AnyShard], object], None] | None = None,
     ) -> None:
         """`make_shard(partition index)` makes an empty shard; `tasks` owns the loading; `turn` writes logs before its hook here runs."""
         self.topic = topic
@@ -46,6 +47,7 @@ class CoordinatorDriver(Generic[AnyShard]):
         self._parts = parts
         self._tasks = tasks
         self._call_later = call_later
+        self._perform = perform or _refuse_deed
         self._runners: dict[int, ShardRunner[AnyShard]] = {}
         self._image = EMPTY_IMAGE
         self._timer: Cancellable | None = None
@@ -87,6 +89,23 @@ class CoordinatorDriver(Generic[AnyShard]):
         topic = self._image.topics.by_name.get(self.topic)
         return None if topic is None else partition_of(key, len(topic.partitions))
 
+    def runner_at(self, index: int) -> ShardRunner[AnyShard] | None:
+        """The runner of a partition that this node coordinates."""
+        return self._runners.get(index)
+
+    def peek(self, key: str) -> AnyShard:
+        """The shard that keeps `key`, for reading at once: what it says may not be committed yet.
+
+        Raises:
+            RequestRefused: it cannot be asked now.
+        """
+        runner = self._runner_of(key)
+        shard = runner.peek()
+        if shard is None:
+            is_loading = runner.state is RunnerState.LOADING
+            raise RequestRefused(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS if is_loading else ErrorCode.NOT_COORDINATOR)
+        return shard
+
     def _runner_of(self, key: str) -> ShardRunner[AnyShard]:
         index = self.partition_index_of(key)
         if index is None or self._is_closed:
@@ -121,7 +140,7 @@ class CoordinatorDriver(Generic[AnyShard]):
                 yield partition
 
     def _start(self, index: int, partition: Partition) -> None:
-        runner = ShardRunner(partition, lambda: self._make_shard(index), lambda: self._image, self._parts)
+        runner = ShardRunner(partition, lambda: self._make_shard(index), lambda: self._image, self._parts, self._perform)
         self._runners[index] = runner
         self._tasks.create_task(self._load(runner), name=f"loading of {partition.topic_partition}")
 
@@ -171,3 +190,7 @@ class CoordinatorDriver(Generic[AnyShard]):
         for runner in self._runners.values():
             runner.stop()
         self._runners.clear()
+
+
+def _refuse_deed(runner: object, deed: object) -> None:
+    raise AssertionError(f"nobody does {deed}")

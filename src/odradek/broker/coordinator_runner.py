@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from enum import Enum
@@ -20,11 +20,12 @@ from typing import Generic, TypeVar
 from odradek.base.clock import Clock
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import CorruptRecords, RequestRefused, StorageFailure
+from odradek.base.identifiers import NO_PRODUCER_ID
 from odradek.broker.append_turn import AppendTurn
 from odradek.broker.coordinator_loading import EndOfTransaction, GatheredRecord, GatheredRecords
 from odradek.broker.partition import Partition
 from odradek.broker.purgatory import Purgatory
-from odradek.coordinator.record import CoordinatorRecord, RecordTypes, decode_record
+from odradek.coordinator.record import RecordTypes, decode_record
 from odradek.coordinator.shard import Answer, Moment, Outcome, Refusal, Shard, Ticket
 from odradek.metadata.delta import MetadataDelta
 from odradek.metadata.image import MetadataImage
@@ -53,7 +54,7 @@ class RunnerState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RunnerParts:
-    """What all runners of a node share. An answer waits `commit_timeout_ms` for its records to be committed; `load_bytes_max` are read of the
+    """What all runners of a node share. An answer waits `commit_timeout_ms` for its records to be committed; `load_bytes_max` are read of
     log at once while loading.
     """
 
@@ -69,23 +70,30 @@ class RunnerParts:
 
 @dataclass(slots=True)
 class _Decided:
-    """An answer that is known and may not leave before the log is committed up to `end_offset`."""
+    """An answer that is known and may not leave, or deeds that may not be done, before the log is committed up to `end_offset`."""
 
     end_offset: int
-    future: asyncio.Future[Answer]
-    answer: Answer
     deadline_ms: int
+    future: asyncio.Future[Answer] | None = None
+    answer: Answer | None = None
+    deeds: Sequence[object] = ()
 
 
 class ShardRunner(Generic[AnyShard]):
     """One shard for one reign of this node over `partition`."""
 
     def __init__(
-        self, partition: Partition, make_shard: Callable[[], AnyShard], image: Callable[[], MetadataImage], parts: RunnerParts
+        self,
+        partition: Partition,
+        make_shard: Callable[[], AnyShard],
+        image: Callable[[], MetadataImage],
+        parts: RunnerParts,
+        perform: Callable[[ShardRunner[AnyShard], object], None],
     ) -> None:
+        """`perform(runner, deed)` does what an outcome asked for, once that is committed."""
         self.partition = partition
         self.state = RunnerState.LOADING
-        self._make_shard = make_shard
+        self._perform = perform
         self._image = image
         self._parts = parts
         self._shard: AnyShard = make_shard()
@@ -200,41 +208,79 @@ class ShardRunner(Generic[AnyShard]):
             if self.state is not RunnerState.ACTIVE:
                 return
 
+    def act(self, outcome_of: Callable[[AnyShard, Moment], Outcome]) -> None:
+        """Have the shard decide something that nobody waits for."""
+        if self.state is RunnerState.ACTIVE:
+            self._take(outcome_of(self._shard, self._now()))
+
+    def replay_end_of_transaction(self, producer_id: int, *, is_committed: bool) -> None:
+        """A marker was written into this partition and is committed."""
+        if self.state is RunnerState.ACTIVE:
+            self._shard.replay_end_of_transaction(producer_id, is_committed=is_committed)
+
     def _take(self, outcome: Outcome) -> None:
         """Stage the records, apply them, and let the answers wait for the commit."""
         if outcome.records:
-            batch = self._encoded(outcome.records)
+            batch = self._encoded(outcome)
             if len(batch) > self.partition.produce_rules.message_bytes_max:
                 self._take(outcome.instead(self._now()))
                 return
             try:
-                base_offset = self._stage(batch)
+                base_offset = self._stage(batch) if outcome.producer is None else self._stage_in_transaction(batch)
             except StorageFailure as error:
                 log.error("coordinator cannot write", extra={"partition": str(self.partition.topic_partition), "reason": str(error)})
                 self.fail()
                 return
+            if base_offset < 0:
+                outcome = Outcome(answers=[(ticket, Refusal(ErrorCode.INVALID_PRODUCER_EPOCH)) for ticket, _ in outcome.answers])
+            producer_id = NO_PRODUCER_ID if outcome.producer is None else outcome.producer[0]
             for delta, record in enumerate(outcome.records):
                 if not record.is_applied:
-                    self._shard.replay(record, offset=base_offset + delta, producer_id=-1)
+                    self._shard.replay(record, offset=base_offset + delta, producer_id=producer_id)
         for ticket, answer in outcome.answers:
             future = self._waiting.pop(ticket, None)
             if future is not None:
-                self._decided.append(_Decided(self._end_offset, future, answer, self._commit_deadline_ms()))
+                self._decided.append(_Decided(self._end_offset, self._commit_deadline_ms(), future, answer))
+        if outcome.deeds:
+            self._decided.append(_Decided(self._end_offset, self._commit_deadline_ms(), deeds=outcome.deeds))
         self.release()
 
-    def _encoded(self, records: list[CoordinatorRecord]) -> bytes:
+    def _encoded(self, outcome: Outcome) -> bytes:
         now_ms = self._parts.clock.now_ms()
-        entries = [Record(0, now_ms, record.encoded_key(), record.encoded_value()) for record in records]
-        return encode_batch(entries, compression=self._parts.compression)
+        entries = [Record(0, now_ms, record.encoded_key(), record.encoded_value()) for record in outcome.records]
+        if outcome.producer is None:
+            return encode_batch(entries, compression=self._parts.compression)
+        producer_id, producer_epoch = outcome.producer
+        return encode_batch(
+            entries,
+            base_offset=self.partition.log.staged_end_offset,
+            leader_epoch=self.partition.leader_epoch,
+            compression=self._parts.compression,
+            producer_id=producer_id,
+            producer_epoch=producer_epoch,
+            is_transactional=True,
+        )
 
     def _stage(self, batch: bytes) -> int:
         """Stage a batch for the end of the turn; its base offset."""
         partition = self.partition
         staged = partition.log.stage(batch, 0, parse_header(batch, 0), partition.leader_epoch, self._parts.clock.now_ms())
-        self._end_offset = int(staged.last_offset) + 1
-        self._parts.appends.add_partition(partition)
-        self._parts.appends.request_end()
+        self._note_staged(int(staged.last_offset) + 1)
         return int(staged.base_offset)
+
+    def _stage_in_transaction(self, batch: bytes) -> int:
+        """Stage a batch of a producer's transaction; its base offset, -1 if the producer is fenced."""
+        held = self.partition.log
+        base_offset = held.staged_end_offset
+        if held.stage_of_coordinator(batch) != ErrorCode.NONE:
+            return -1
+        self._note_staged(held.staged_end_offset)
+        return base_offset
+
+    def _note_staged(self, end_offset: int) -> None:
+        self._end_offset = end_offset
+        self._parts.appends.add_partition(self.partition)
+        self._parts.appends.request_end()
 
     # Answers
 
@@ -243,15 +289,19 @@ class ShardRunner(Generic[AnyShard]):
         decided = self._decided
         committed = self.partition.high_watermark
         while decided and decided[0].end_offset <= committed:
-            first = decided.popleft()
-            if not first.future.done():
-                first.future.set_result(first.answer)
+            self._let_go(decided.popleft())
         if not decided:
             return True
         if not self._is_parked:
             self._is_parked = True
             self._parts.purgatory.park(_Waiting(self), (self.partition,), decided[0].deadline_ms)
         return False
+
+    def _let_go(self, decided: _Decided) -> None:
+        if decided.future is not None and decided.answer is not None and not decided.future.done():
+            decided.future.set_result(decided.answer)
+        for deed in decided.deeds:
+            self._perform(self, deed)
 
     def after_writes(self) -> None:
         """The turn's writes are done: what was staged is in the log, or will never be."""
@@ -262,8 +312,13 @@ class ShardRunner(Generic[AnyShard]):
         """What was decided first has waited long enough for its commit (`offsets.commit.timeout.ms`)."""
         self._is_parked = False
         now_ms = self._parts.clock.monotonic_ms()
-        while self._decided and self._decided[0].deadline_ms <= now_ms:
-            _refuse(self._decided.popleft().future, ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        for late in self._decided:
+            if late.deadline_ms > now_ms:
+                break
+            if late.future is not None:
+                _refuse(late.future, ErrorCode.COORDINATOR_NOT_AVAILABLE)
+            # What is to be done then is done whenever it is committed.
+            late.deadline_ms = self._commit_deadline_ms()
         self.release()
 
     def unparked(self) -> None:
@@ -279,7 +334,7 @@ class ShardRunner(Generic[AnyShard]):
         self.state = state
         waiting, self._waiting = self._waiting, {}
         decided, self._decided = self._decided, deque()
-        for future in [*waiting.values(), *(late.future for late in decided)]:
+        for future in [*waiting.values(), *(late.future for late in decided if late.future is not None)]:
             _refuse(future, code)
 
     def _commit_deadline_ms(self) -> int:

@@ -63,6 +63,16 @@ class GroupCoordinator:
         """
         return iter(()) if self._driver is None else self._driver.shards()
 
+    def partition_index_of(self, group_id: str) -> int | None:
+        """The partition of `__consumer_offsets` that keeps a group; None while there is no such topic."""
+        return None if self._driver is None else self._driver.partition_index_of(group_id)
+
+    def end_transaction(self, partition_index: int, producer_id: int, *, is_committed: bool) -> None:
+        """A producer's transaction has ended in a partition of `__consumer_offsets`."""
+        runner = None if self._driver is None else self._driver.runner_at(partition_index)
+        if runner is not None:
+            runner.replay_end_of_transaction(producer_id, is_committed=is_committed)
+
     def on_metadata_update(self, delta: MetadataDelta, image: MetadataImage) -> None:
         if self._driver is None and GROUP_METADATA_TOPIC in image.topics.by_name:
             self._driver = self._make_driver()

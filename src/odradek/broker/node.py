@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from odradek.broker.partitions import PartitionRegistry
     from odradek.broker.producer_id_source import ProducerIdSource
     from odradek.broker.purgatory import Purgatory
+    from odradek.broker.transaction_coordinator import TransactionCoordinator
     from odradek.config.listeners import Endpoint
     from odradek.metadata.cluster import BrokerRegistration
     from odradek.metadata.image import MetadataImage
@@ -62,6 +63,7 @@ class Node:
     fetch_sessions: FetchSessionCache
     # Set as soon as the node serves.
     groups: GroupCoordinator = field(init=False)
+    transactions: TransactionCoordinator = field(init=False)
     purgatory: Purgatory
     pool: Executor
     turn: Turn

@@ -70,6 +70,7 @@ class ProduceFrame:
         "correlation_id",
         "parts",
         "parts_count_by_topic",
+        "refusal_code",
         "timeout_ms",
         "topics",
         "topics_count",
@@ -82,6 +83,8 @@ class ProduceFrame:
         self.correlation_id = correlation_id
         self.client_id: str | None = None
         self.transactional_id: str | None = None
+        # Why the whole request is refused, 0 if it is not.
+        self.refusal_code: i64 = 0
         self.acks: i64 = 0
         self.timeout_ms: i64 = 0
         self.topics_count: i64 = 0

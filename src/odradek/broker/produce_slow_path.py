@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from odradek.base.error_codes import ErrorCode
 from odradek.base.identifiers import Uuid
+from odradek.broker import transactional_produce
 from odradek.broker.leader_hints import leader_hint
 from odradek.broker.produce_frame import TOPIC_ID_VERSION_MIN, ProducedPart, ProduceFrame
 from odradek.broker.request import RequestContext
@@ -30,6 +31,8 @@ from odradek.records.validation import validate_batch
 if TYPE_CHECKING:
     from odradek.broker.node import Node
     from odradek.broker.partition import Partition
+    from odradek.broker.produce_path import ProducePath
+    from odradek.records.header import BatchHeader
 
 PRODUCE_KEY = 0
 # From this version on a client is told who leads instead (KIP-951).
@@ -57,6 +60,19 @@ class ProduceSlowPath:
         if topic is None:
             return ErrorCode.UNKNOWN_TOPIC_ID
         return node.partitions.why_absent(topic.name, part.index, node.image)
+
+    def has_to_join(self, frame: ProduceFrame, data: bytes) -> bool:
+        """Whether the producer's transaction does not know yet of a partition that it writes to."""
+        return transactional_produce.has_to_join(self._node, frame, data)
+
+    def join(self, connection: FrameConnection, frame: ProduceFrame, data: bytes, produce: ProducePath) -> None:
+        """Have the transaction know of the partitions, then decide the request; its connection's next request waits."""
+        connection.is_blocked = True
+        self._node.transactions.spawn(transactional_produce.join(self._node, connection, frame, data, produce))
+
+    def refusal_in_transaction(self, frame: ProduceFrame, partition: Partition, header: BatchHeader) -> int:
+        """Why a transactional batch may not be written, 0 if it may."""
+        return transactional_produce.refusal(self._node, frame, partition, header)
 
     def explain(self, partition: Partition, data: bytes, part: ProducedPart) -> None:
         """Say of a batch that its header or checksum has condemned what Kafka says.

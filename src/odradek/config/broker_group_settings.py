@@ -103,9 +103,7 @@ GROUP_CONSUMER_MAX_HEARTBEAT_INTERVAL_MS = integer(
     minimum=1,
 )
 
-GROUP_CONSUMER_MAX_SIZE = integer(
-    "group.consumer.max.size", INT_MAX, "How many members a consumer group may have.", minimum=1
-)
+GROUP_CONSUMER_MAX_SIZE = integer("group.consumer.max.size", INT_MAX, "How many members a consumer group may have.", minimum=1)
 
 GROUP_CONSUMER_ASSIGNORS = listing(
     "group.consumer.assignors",

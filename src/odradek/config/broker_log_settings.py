@@ -361,5 +361,4 @@ TRANSACTION_PARTITION_VERIFICATION_ENABLE = boolean(
     "A partition checks with the coordinator that a transaction it is written to is running.",
     importance=LOW,
     scope=CLUSTER_WIDE,
-    effect=INERT,
 )

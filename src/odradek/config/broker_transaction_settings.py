@@ -5,14 +5,13 @@ Timeouts, expiry, and the internal topic that keeps their state.
 
 from __future__ import annotations
 
-from odradek.config.declaration import HIGH, INERT, LOW, boolean, integer, short
+from odradek.config.declaration import HIGH, LOW, boolean, integer, short
 
 TRANSACTIONAL_ID_EXPIRATION_MS = integer(
     "transactional.id.expiration.ms",
     604_800_000,
     "A transactional id that was not used for this long is forgotten.",
     importance=HIGH,
-    effect=INERT,
     minimum=1,
 )
 
@@ -21,7 +20,6 @@ TRANSACTION_MAX_TIMEOUT_MS = integer(
     900_000,
     "The longest transaction timeout a producer may ask for.",
     importance=HIGH,
-    effect=INERT,
     minimum=1,
 )
 
@@ -30,7 +28,6 @@ TRANSACTION_ABORT_TIMED_OUT_TRANSACTION_CLEANUP_INTERVAL_MS = integer(
     10_000,
     "How often transactions that ran out of time are looked for.",
     importance=LOW,
-    effect=INERT,
     minimum=1,
 )
 
@@ -39,7 +36,6 @@ TRANSACTION_REMOVE_EXPIRED_TRANSACTION_CLEANUP_INTERVAL_MS = integer(
     3_600_000,
     "How often transactional ids to forget are looked for.",
     importance=LOW,
-    effect=INERT,
     minimum=1,
 )
 
@@ -64,7 +60,6 @@ TRANSACTION_STATE_LOG_LOAD_BUFFER_SIZE = integer(
     5_242_880,
     "How many bytes are read at once when a coordinator loads its transactions.",
     importance=HIGH,
-    effect=INERT,
     minimum=1,
 )
 
@@ -73,7 +68,6 @@ TRANSACTION_TWO_PHASE_COMMIT_ENABLE = boolean(
     False,
     "Producers may keep a transaction prepared for longer than any timeout.",
     importance=LOW,
-    effect=INERT,
 )
 
 ADD_PARTITIONS_TO_TXN_RETRY_BACKOFF_MS = integer(
@@ -81,7 +75,6 @@ ADD_PARTITIONS_TO_TXN_RETRY_BACKOFF_MS = integer(
     20,
     "The first pause before the broker asks again whether a partition belongs to a transaction.",
     importance=HIGH,
-    effect=INERT,
     minimum=1,
 )
 
@@ -90,6 +83,5 @@ ADD_PARTITIONS_TO_TXN_RETRY_BACKOFF_MAX_MS = integer(
     100,
     "The longest time the broker keeps asking whether a partition belongs to a transaction.",
     importance=HIGH,
-    effect=INERT,
     minimum=0,
 )

@@ -59,6 +59,10 @@ class Outcome:
     records: list[CoordinatorRecord] = field(default_factory=list)
     answers: list[tuple[Ticket, Answer]] = field(default_factory=list)
     if_too_large: Callable[[Moment], Outcome] | None = None
+    # What the driver has to do when the records are committed, in the words of the shard's own room.
+    deeds: list[object] = field(default_factory=list)
+    # The producer, by id and epoch, in whose transaction the records are written; they count when that is committed.
+    producer: tuple[int, int] | None = None
 
     @classmethod
     def answer(cls, ticket: Ticket, answer: Answer) -> Outcome:
@@ -74,6 +78,7 @@ class Outcome:
         """What `other` comes to as well, after this and in the same batch."""
         self.records += other.records
         self.answers += other.answers
+        self.deeds += other.deeds
         self.if_too_large = self.if_too_large or other.if_too_large
 
     def instead(self, now: Moment) -> Outcome:

@@ -245,6 +245,19 @@ class Log:
         """
         return self.tail.write_staged()
 
+    def stage_of_coordinator(self, batch: bytes) -> int:
+        """As `stage`, for a transactional batch that begins at `staged_end_offset`; see `LogWriter.stage_of_coordinator`.
+
+        Raises:
+            StorageFailure: the log takes nothing now.
+        """
+        return self._writer.stage_of_coordinator(batch)
+
+    @property
+    def staged_end_offset(self) -> int:
+        """The offset that the next batch to be staged gets."""
+        return int(self.tail.staged_end_offset)
+
     def append(self, batches: bytes, leader_epoch: int, now_ms: int) -> StagedAppend:
         """Append every batch as a leader, all in one write: from the first one's base offset to the last one's last offset.
 

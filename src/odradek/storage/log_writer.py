@@ -133,6 +133,18 @@ class LogWriter:
             self.tail.write_staged()
         return int(self.tail.log_end_offset)
 
+    def stage_of_coordinator(self, batch: bytes) -> int:
+        """Take a transactional batch that a coordinator of this node made, with offset and epoch on it; the error of its producer, or 0.
+
+        Only the producer's epoch is judged: a coordinator numbers nothing.
+        """
+        header = parse_header(batch, 0)
+        entry = self._producers.entries.get(int(header.producer_id))
+        if entry is not None and header.producer_epoch < entry.epoch:
+            return int(INVALID_PRODUCER_EPOCH)
+        self._stage_as_follower(batch, 0, header)
+        return int(ACCEPTED)
+
     def _stage_as_follower(self, batches: bytes, position: int, header: BatchHeader) -> None:
         if not self.tail.is_ready:
             self.prepare_tail()

@@ -1,10 +1,9 @@
-"""Kinds of keys that FindCoordinator knows, and those that nobody coordinates yet. Groups are in tests/broker/test_groups.py."""
+"""Kinds of keys that FindCoordinator knows. Groups are in tests/broker/test_groups.py, transactions in test_transactions.py."""
 
 from __future__ import annotations
 
 import pytest
 
-from odradek.base.error_codes import ErrorCode
 from odradek.broker.handlers import find_coordinator
 from odradek.protocol.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from tests.broker.small_node import SmallNode
@@ -22,23 +21,6 @@ def find(version: int, key_type: int, *keys: str) -> FindCoordinatorResponse:
     out = bytearray()
     response.encode(out, version)
     return FindCoordinatorResponse.decode(bytes(out), 0, version)[0]
-
-
-@pytest.mark.parametrize("version", [1, 2, 3])
-def test_single_transaction_has_no_coordinator_yet(version: int) -> None:
-    response = find(version, find_coordinator.TRANSACTION, "copier")
-
-    assert (response.error_code, response.node_id, response.host, response.port) == (ErrorCode.COORDINATOR_NOT_AVAILABLE, -1, "", -1)
-
-
-@pytest.mark.parametrize("version", [4, 5, 6])
-def test_each_of_several_transactions_has_no_coordinator_yet(version: int) -> None:
-    response = find(version, find_coordinator.TRANSACTION, "a", "b")
-
-    assert [(it.key, it.error_code, it.node_id, it.port) for it in response.coordinators] == [
-        ("a", ErrorCode.COORDINATOR_NOT_AVAILABLE, -1, -1),
-        ("b", ErrorCode.COORDINATOR_NOT_AVAILABLE, -1, -1),
-    ]
 
 
 @pytest.mark.parametrize(("version", "key_type", "error"), [(5, 2, 42), (6, 2, 15), (6, 3, 42), (3, 9, 42)])

@@ -40,6 +40,12 @@ from odradek.protocol.messages.offset_fetch import (
     OffsetFetchResponsePartitions,
     OffsetFetchResponseTopics,
 )
+from odradek.protocol.messages.txn_offset_commit import (
+    TxnOffsetCommitRequest,
+    TxnOffsetCommitResponse,
+    TxnOffsetCommitResponsePartition,
+    TxnOffsetCommitResponseTopic,
+)
 
 # From here on an unknown group is told by its own error; older clients know only of generations.
 GROUP_ID_NOT_FOUND_SINCE_VERSION: Final = 9
@@ -115,6 +121,48 @@ class OffsetRequests:
                 if code is not ErrorCode.NONE:
                     return code
         return ErrorCode.NONE
+
+    def commit_in_transaction(self, ticket: Ticket, request: TxnOffsetCommitRequest, caller: Caller, now: Moment) -> Outcome:
+        """Note the offsets in the producer's transaction: they count once that is committed. The caller has it know of the group."""
+        code = self._refusal_of_transactional_commit(request, caller)
+        if code is not ErrorCode.NONE:
+            return Outcome.refusal(ticket, code)
+        outcome = Outcome(producer=(request.producer_id, request.producer_epoch))
+        response = TxnOffsetCommitResponse()
+        for topic in request.topics:
+            answered = TxnOffsetCommitResponseTopic(name=topic.name)
+            response.topics.append(answered)
+            for partition in topic.partitions:
+                metadata = partition.committed_metadata or ""
+                code = ErrorCode.NONE
+                if _utf16_length(metadata) > self._settings().offset_metadata_bytes_max:
+                    code = ErrorCode.OFFSET_METADATA_TOO_LARGE
+                else:
+                    record = offset_commit(
+                        request.group_id,
+                        topic.name,
+                        partition.partition_index,
+                        offset=partition.committed_offset,
+                        leader_epoch=partition.committed_leader_epoch,
+                        metadata=metadata,
+                        commit_timestamp_ms=now.wall_ms,
+                        expire_timestamp_ms=-1,
+                        topic_id=ZERO_UUID,
+                    )
+                    outcome.records.append(record)
+                answered.partitions.append(TxnOffsetCommitResponsePartition(partition_index=partition.partition_index, error_code=code))
+        outcome.answers.append((ticket, response))
+        return outcome
+
+    def _refusal_of_transactional_commit(self, request: TxnOffsetCommitRequest, caller: Caller) -> ErrorCode:
+        group = self._groups.get(request.group_id)
+        if group is None:
+            return ErrorCode.NONE if request.generation_id < 0 else ErrorCode.ILLEGAL_GENERATION
+        code = group.refusal_of_commit(
+            request.member_id, request.group_instance_id, request.generation_id, is_transactional=True, version=caller.api_version
+        )
+        # Producers know of generations only.
+        return ErrorCode.ILLEGAL_GENERATION if code is ErrorCode.STALE_MEMBER_EPOCH else code
 
     # Fetch
 

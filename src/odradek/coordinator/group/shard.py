@@ -42,6 +42,7 @@ from odradek.protocol.messages.offset_commit import OffsetCommitRequest
 from odradek.protocol.messages.offset_delete import OffsetDeleteRequest
 from odradek.protocol.messages.offset_fetch import OffsetFetchRequestGroup
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+from odradek.protocol.messages.txn_offset_commit import TxnOffsetCommitRequest
 
 DESCRIBED_AS_NOT_FOUND_SINCE_VERSION: Final = 6
 # How many offsets are forgotten in one batch; the rest has its turn right after.
@@ -142,6 +143,9 @@ class GroupShard:
 
     def commit_offsets(self, ticket: Ticket, request: OffsetCommitRequest, caller: Caller, now: Moment) -> Outcome:
         return self._offset_requests.commit(ticket, request, caller, now)
+
+    def commit_offsets_in_transaction(self, ticket: Ticket, request: TxnOffsetCommitRequest, caller: Caller, now: Moment) -> Outcome:
+        return self._offset_requests.commit_in_transaction(ticket, request, caller, now)
 
     def fetch_offsets(self, ticket: Ticket, request: OffsetFetchRequestGroup, *, is_stable_required: bool) -> Outcome:
         return self._offset_requests.fetch(ticket, request, is_stable_required=is_stable_required)

@@ -1,0 +1,95 @@
+"""TxnOffsetCommit (key 28): a producer commits the offsets of a group in its transaction, together with what it has written.
+
+A producer of transaction version 2 (from request version 5 on) does not announce the group beforehand: that is done here for it. Of
+older ones it is verified that they have, so that nothing late of a fenced producer gets into the offsets (KIP-890).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+from odradek.base.error_codes import ErrorCode
+from odradek.base.errors import RequestRefused
+from odradek.broker.handlers.add_offsets_to_txn import add_offsets_partition
+from odradek.broker.handlers.group_asking import caller_of
+from odradek.broker.request import RequestContext
+from odradek.config.broker_log_settings import TRANSACTION_PARTITION_VERIFICATION_ENABLE
+from odradek.controller.topic_names import GROUP_METADATA_TOPIC
+from odradek.coordinator.transaction.transaction import EPOCH_BUMP_VERSION
+from odradek.protocol.messages.txn_offset_commit import (
+    TxnOffsetCommitRequest,
+    TxnOffsetCommitRequestTopic,
+    TxnOffsetCommitResponse,
+    TxnOffsetCommitResponsePartition,
+    TxnOffsetCommitResponseTopic,
+)
+
+if TYPE_CHECKING:
+    from odradek.broker.node import Node
+
+EPOCH_BUMP_VERSION_MIN: Final = 5
+# Before it, clients know a coordinator that is loading only as one that is not there.
+LOAD_IN_PROGRESS_VERSION_MIN: Final = 2
+
+
+async def handle(node: Node, request: TxnOffsetCommitRequest, context: RequestContext) -> TxnOffsetCommitResponse:
+    """One code for each partition."""
+    asked = request.topics
+    by_place = {
+        (topic.name, it.partition_index): ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        for topic in asked
+        for it in topic.partitions
+        if node.image.topics.partition(topic.name, it.partition_index) is None
+    }
+    known = [
+        TxnOffsetCommitRequestTopic(topic.name, existing)
+        for topic in asked
+        if (existing := [it for it in topic.partitions if (topic.name, it.partition_index) not in by_place])
+    ]
+    if known:
+        request.topics = known
+        by_place.update(await _commit(node, request, context))
+    return TxnOffsetCommitResponse(
+        topics=[
+            TxnOffsetCommitResponseTopic(
+                topic.name,
+                [TxnOffsetCommitResponsePartition(it.partition_index, by_place[topic.name, it.partition_index]) for it in topic.partitions],
+            )
+            for topic in asked
+        ]
+    )
+
+
+async def _commit(node: Node, request: TxnOffsetCommitRequest, context: RequestContext) -> dict[tuple[str, int], ErrorCode]:
+    places = [(topic.name, it.partition_index) for topic in request.topics for it in topic.partitions]
+    try:
+        code = await _join_transaction(node, request, context)
+        if code is not ErrorCode.NONE:
+            raise RequestRefused(code)
+        caller = caller_of(context)
+        answer = await node.groups.ask(
+            request.group_id, lambda shard, ticket, now: shard.commit_offsets_in_transaction(ticket, request, caller, now)
+        )
+    except RequestRefused as refused:
+        code = refused.code
+        if code is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS and context.api_version < LOAD_IN_PROGRESS_VERSION_MIN:
+            code = ErrorCode.COORDINATOR_NOT_AVAILABLE
+        return dict.fromkeys(places, code)
+    response = cast(TxnOffsetCommitResponse, answer)
+    return {(topic.name, it.partition_index): ErrorCode(it.error_code) for topic in response.topics for it in topic.partitions}
+
+
+async def _join_transaction(node: Node, request: TxnOffsetCommitRequest, context: RequestContext) -> ErrorCode:
+    """Make sure that the transaction knows of the group."""
+    producer = (request.producer_id, request.producer_epoch)
+    if context.api_version >= EPOCH_BUMP_VERSION_MIN:
+        return await add_offsets_partition(node, request.transactional_id, producer, request.group_id, client_version=EPOCH_BUMP_VERSION)
+    index = node.groups.partition_index_of(request.group_id)
+    if index is None:
+        return ErrorCode.COORDINATOR_NOT_AVAILABLE
+    if not node.configuration[TRANSACTION_PARTITION_VERIFICATION_ENABLE]:
+        return ErrorCode.NONE
+    shard = node.transactions.peek(request.transactional_id)
+    code = shard.verify_partition(request.transactional_id, producer, (GROUP_METADATA_TOPIC, index))
+    # What this version knows of a transaction that the group is not in.
+    return ErrorCode.INVALID_TXN_STATE if code is ErrorCode.TRANSACTION_ABORTABLE else code

@@ -1,0 +1,182 @@
+"""The transaction coordinator of this node, which comes to life with its topic: a node without transactions loads nothing of it.
+
+What is decided stands in `coordinator.transaction`; here it meets the node's settings, its `coordinator_driver`, and the markers that
+have to be written once the outcome of a transaction is decided for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, final
+
+from odradek.base.error_codes import ErrorCode
+from odradek.base.errors import RequestRefused
+from odradek.base.identifiers import NO_PRODUCER_ID
+from odradek.config import broker_transaction_settings as setting
+from odradek.controller.topic_names import TRANSACTION_STATE_TOPIC
+from odradek.metadata.delta import MetadataDelta
+from odradek.metadata.image import MetadataImage
+from odradek.records.compression import Codec
+
+if TYPE_CHECKING:
+    from odradek.broker.append_turn import AppendTurn
+    from odradek.broker.coordinator_driver import CoordinatorDriver
+    from odradek.broker.coordinator_runner import ShardRunner
+    from odradek.broker.node import Node
+    from odradek.broker.transaction_markers import TransactionMarkers
+    from odradek.coordinator.shard import Answer, Moment, Outcome, Ticket
+    from odradek.coordinator.transaction.shard import MarkersDue, TransactionShard
+
+log = logging.getLogger("odradek.broker.transaction_coordinator")
+
+# Kafka has no setting for it: how long a decision waits for the replicas of the topic (`TransactionStateManager`, request.timeout.ms).
+COMMIT_TIMEOUT_MS = 30_000
+
+
+@final
+class TransactionCoordinator:
+    """A subscriber of the metadata, after the partition registry."""
+
+    def __init__(self, node: Node, appends: AppendTurn, tasks: asyncio.TaskGroup, loop: asyncio.AbstractEventLoop) -> None:
+        self._node = node
+        self._appends = appends
+        self._tasks = tasks
+        self._loop = loop
+        self._driver: CoordinatorDriver[TransactionShard] | None = None
+        self._markers: TransactionMarkers | None = None
+        self._at_work: set[asyncio.Task[None]] = set()
+
+    @property
+    def markers(self) -> TransactionMarkers:
+        """The writer of markers."""
+        if self._markers is None:
+            from odradek.broker.transaction_markers import TransactionMarkers
+
+            self._markers = TransactionMarkers(self._node, self._appends)
+        return self._markers
+
+    async def ask(self, transactional_id: str, question: Callable[[TransactionShard, Ticket, Moment], Outcome]) -> Answer:
+        """The answer of the shard that keeps `transactional_id`.
+
+        Raises:
+            RequestRefused: it refuses, is loading, or is not on this node.
+        """
+        if self._driver is None:
+            raise RequestRefused(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        return await self._driver.ask(transactional_id, question)
+
+    async def producer_id_for(self, transactional_id: str) -> int:
+        """A fresh producer id if deciding about `transactional_id` may take one, else -1.
+
+        Raises:
+            RequestRefused: there is no coordinator here, or the controller hands out no ids now.
+        """
+        return (
+            await self._node.producer_ids.next_id() if self.peek(transactional_id).needs_producer_id(transactional_id) else NO_PRODUCER_ID
+        )
+
+    def peek(self, transactional_id: str) -> TransactionShard:
+        """The shard that keeps `transactional_id`, for reading at once.
+
+        Raises:
+            RequestRefused: it is loading, or not on this node.
+        """
+        if self._driver is None:
+            raise RequestRefused(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        return self._driver.peek(transactional_id)
+
+    def shards(self) -> Iterator[TransactionShard]:
+        """Every shard of this node, for reading.
+
+        Raises:
+            RequestRefused: one is loading.
+        """
+        return iter(()) if self._driver is None else self._driver.shards()
+
+    def on_metadata_update(self, delta: MetadataDelta, image: MetadataImage) -> None:
+        if self._driver is None and TRANSACTION_STATE_TOPIC in image.topics.by_name:
+            self._driver = self._make_driver()
+        if self._driver is not None:
+            self._driver.on_metadata_update(delta, image)
+
+    def close(self) -> None:
+        """The node stops. Markers that are under way are written by the next coordinator again."""
+        if self._driver is not None:
+            self._driver.close()
+        for task in self._at_work:
+            task.cancel()
+
+    def _make_driver(self) -> CoordinatorDriver[TransactionShard]:
+        # Loaded here, because a node without transactions must not pay for them when it starts.
+        from odradek.broker.coordinator_driver import CoordinatorDriver
+        from odradek.broker.coordinator_runner import RunnerParts
+        from odradek.coordinator.transaction.records import RECORD_TYPES
+        from odradek.coordinator.transaction.shard import TransactionSettings, TransactionShard
+
+        node = self._node
+        configuration = node.configuration
+        parts = RunnerParts(
+            clock=node.clock,
+            pool=node.pool,
+            purgatory=node.purgatory,
+            appends=self._appends,
+            record_types=RECORD_TYPES,
+            commit_timeout_ms=lambda: COMMIT_TIMEOUT_MS,
+            load_bytes_max=node.settings[setting.TRANSACTION_STATE_LOG_LOAD_BUFFER_SIZE],
+            compression=Codec.NONE,
+        )
+
+        def settings() -> TransactionSettings:
+            return TransactionSettings(
+                timeout_ms_max=configuration[setting.TRANSACTION_MAX_TIMEOUT_MS],
+                abort_interval_ms=configuration[setting.TRANSACTION_ABORT_TIMED_OUT_TRANSACTION_CLEANUP_INTERVAL_MS],
+                id_expiration_ms=configuration[setting.TRANSACTIONAL_ID_EXPIRATION_MS],
+                id_expiration_interval_ms=configuration[setting.TRANSACTION_REMOVE_EXPIRED_TRANSACTION_CLEANUP_INTERVAL_MS],
+                is_two_phase_commit_enabled=configuration[setting.TRANSACTION_TWO_PHASE_COMMIT_ENABLE],
+            )
+
+        return CoordinatorDriver(
+            TRANSACTION_STATE_TOPIC,
+            lambda index: TransactionShard(settings),
+            node.partitions,
+            parts,
+            node.turn,
+            self._tasks,
+            self._loop.call_later,
+            self._perform,
+        )
+
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
+        """Let `work` go on by itself, at most until the node stops."""
+        task = self._tasks.create_task(work)
+        self._at_work.add(task)
+        task.add_done_callback(self._at_work.discard)
+
+    def _perform(self, runner: ShardRunner[TransactionShard], deed: object) -> None:
+        """Do what a committed decision asks for: tell partitions the outcome of a transaction, or find a producer id to end one with."""
+        from odradek.coordinator.transaction.shard import MarkersDue, ProducerIdNeeded
+
+        if isinstance(deed, MarkersDue):
+            self.spawn(self._write_markers(runner, deed))
+        else:
+            assert isinstance(deed, ProducerIdNeeded)
+            self.spawn(self._abort_with_fresh_id(runner, deed.transactional_id))
+
+    async def _write_markers(self, runner: ShardRunner[TransactionShard], due: MarkersDue) -> None:
+        try:
+            is_told = await self.markers.write_all(due, runner.partition.leader_epoch)
+        except Exception:
+            log.exception("markers could not be written", extra={"transactional_id": due.transactional_id})
+            return
+        if is_told:
+            runner.act(lambda shard, now: shard.markers_written(due, now))
+
+    async def _abort_with_fresh_id(self, runner: ShardRunner[TransactionShard], transactional_id: str) -> None:
+        try:
+            producer_id = await self._node.producer_ids.next_id()
+        except RequestRefused as refused:
+            log.warning("transaction is late and not aborted yet", extra={"transactional_id": transactional_id, "reason": str(refused)})
+            return
+        runner.act(lambda shard, now: shard.abort_timed_out(transactional_id, producer_id, now))
