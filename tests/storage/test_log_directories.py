@@ -19,6 +19,7 @@ from odradek.storage.log import Log
 from odradek.storage.log_directories import LogDirectories
 from odradek.storage.memory_filesystem import MemoryFile, MemoryFileSystem
 from odradek.storage.meta_properties import MetaProperties, read_meta_properties, write_meta_properties
+from odradek.testing.simulated_disk import SimulatedDisk
 from tests.storage.building import START_MS, batch, read_values, small_segments
 
 TOPIC_ID = Uuid(bytes(range(100, 116)))
@@ -148,6 +149,21 @@ def test_deleted_log_gets_another_name_and_goes_after_its_delay() -> None:
     assert logs.deletions.remove_due(machine.clock.now_ms() + 59_999) == 0
     assert logs.deletions.remove_due(machine.clock.now_ms() + 60_000) == 1
     assert machine.filesystem.list_directories("/data") == ["orders-0"]
+
+
+def test_deleted_log_gives_its_room_on_the_disk_back() -> None:
+    """A file that has lost its name takes its room as long as somebody has it open."""
+    disk = SimulatedDisk(ManualClock(START_MS).now_ms)
+    machine = Machine(filesystem=disk.mount())
+    logs = machine.start()
+    used_before = disk.used_bytes
+    append(logs.create(FIRST, TOPIC_ID, machine.configuration), 30)
+    assert disk.used_bytes > used_before + 3000
+
+    logs.delete_async(FIRST)
+    logs.deletions.remove_due(machine.clock.now_ms() + 60_000)
+
+    assert disk.used_bytes == used_before
 
 
 def test_new_log_does_not_inherit_the_offsets_of_a_deleted_one_of_its_name() -> None:

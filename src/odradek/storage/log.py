@@ -569,6 +569,11 @@ class Log:
         """Take nothing more: the directory has failed, or the log is deleted."""
         self._writer.go_offline()
 
+    def release_files(self) -> None:
+        """Let go of the files of a log that is deleted: open ones would keep their room on the disk. Who reads just now has his own hold."""
+        for segment in self.segments:
+            segment.close()
+
     def rename_directory(self, directory: str) -> None:
         """Give the log's directory another name; everything stays open."""
         self.place.filesystem.rename(self.directory, directory)

@@ -546,6 +546,7 @@ class LogDirectories:
             raise StorageFailure(message) from error
         finally:
             held.go_offline()
+        held.release_files()
         self._forget(partition)
         self.deletions.add_directory(held.directory, self._clock.now_ms() + held.configuration.file_delete_delay_ms)
 
