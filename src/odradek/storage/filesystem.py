@@ -21,6 +21,9 @@ from typing import Protocol
 # How many buffers one writev takes (IOV_MAX of Linux and the BSDs).
 GATHER_PARTS_MAX = 1024
 TEMPORARY_SUFFIX = ".tmp"
+# What is shorter is read in one go: what is in a log's directory beside segments and indexes nearly always is.
+SMALL_FILE_BYTES_MAX = 4096
+LARGE_READ_BYTES = 1 << 20
 
 
 class File(Protocol):
@@ -251,8 +254,19 @@ class RealFileSystem:
         os.makedirs(path, exist_ok=True)
 
     def read_bytes(self, path: str) -> bytes:
-        with open(path, "rb") as file:
-            return file.read()
+        # Plain calls: the file object of `open` costs three times as much, and a start reads two small files for each partition.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            data = os.read(descriptor, SMALL_FILE_BYTES_MAX)
+            if len(data) < SMALL_FILE_BYTES_MAX:
+                return data
+            parts = [data]
+            while data:
+                data = os.read(descriptor, LARGE_READ_BYTES)
+                parts.append(data)
+            return b"".join(parts)
+        finally:
+            os.close(descriptor)
 
     def write_bytes(self, path: str, data: bytes, *, sync: bool) -> None:
         with open(path, "wb", buffering=0) as file:

@@ -36,7 +36,10 @@ from odradek.storage.producer_states import ProducerStates
 from odradek.storage.segment import Segment
 from odradek.storage.segments import Segments
 
+_LEFTOVER_SUFFIXES = (DELETED_SUFFIX, CLEANED_SUFFIX, SWAP_SUFFIX)
+_LOG_EXTENSION = LOG_SUFFIX.removeprefix(".")
 _INDEX_SUFFIXES = (OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX)
+_INDEX_EXTENSIONS = frozenset(suffix.removeprefix(".") for suffix in _INDEX_SUFFIXES)
 # Snapshots of the quorum's log keep their own way of going.
 _QUORUM_SNAPSHOT_DELETED_SUFFIX = ".checkpoint.deleted"
 
@@ -101,6 +104,7 @@ class _Loading:
         "_configuration",
         "_empty",
         "_epochs",
+        "_had_no_epochs",
         "_had_snapshots",
         "_incomplete",
         "_on_scanned",
@@ -129,6 +133,8 @@ class _Loading:
         snapshots = [offset for name in names if name.endswith(PRODUCER_SNAPSHOT_SUFFIX) and (offset := offset_of(name)) is not None]
         self._had_snapshots = bool(snapshots)
         self._epochs = LeaderEpochs(place.filesystem, place.directory, is_new=LEADER_EPOCH_CHECKPOINT not in known)
+        # Those of single segments that are scanned come in then, but no others.
+        self._had_no_epochs = not self._epochs.entries
         self._producers = ProducerStates(place.filesystem, place.directory, snapshots, place.producer_id_expiration_ms)
 
     def _add_segment(self, base_offset: int, known: set[str]) -> None:
@@ -229,7 +235,7 @@ class _Loading:
         disk. A log whose batches have no epochs is left alone.
         """
         earliest = self._epochs.earliest
-        known_from = log_end_offset if earliest is None else earliest.start_offset
+        known_from = log_end_offset if earliest is None or self._had_no_epochs else earliest.start_offset
         found: list[EpochStart] = []
         if log_start_offset >= known_from:
             return
@@ -329,9 +335,24 @@ def _returned_segments(names: list[str]) -> set[int]:
     }
 
 
+def _is_in_order(names: list[str]) -> bool:
+    """Whether nothing was interrupted, and each index has its segment; as nearly always, so each name is looked at once."""
+    segments: set[str] = set()
+    indexes: set[str] = set()
+    for name in names:
+        stem, _, suffix = name.partition(".")
+        if suffix == _LOG_EXTENSION:
+            segments.add(stem)
+        elif suffix in _INDEX_EXTENSIONS:
+            indexes.add(stem)
+        elif suffix.endswith(_LEFTOVER_SUFFIXES):
+            return False
+    return indexes <= segments
+
+
 def _settle_leftovers(place: LogPlace, names: list[str]) -> list[str]:
     """Complete or undo what a stop has interrupted; the names that are there afterwards."""
-    if not any(name.endswith((DELETED_SUFFIX, CLEANED_SUFFIX, SWAP_SUFFIX)) or name.endswith(_INDEX_SUFFIXES) for name in names):
+    if _is_in_order(names):
         return names
     filesystem, directory = place.filesystem, place.directory
     cleaned_from = min(
