@@ -570,7 +570,7 @@ class Log:
         self._writer.go_offline()
 
     def release_files(self) -> None:
-        """Let go of the files of a log that is deleted: open ones would keep their room on the disk. Who reads just now has his own hold."""
+        """Let go of the files of a log that is deleted: open ones would keep their room on the disk. Who reads just now has them still."""
         for segment in self.segments:
             segment.close()
 
