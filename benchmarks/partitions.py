@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from benchmarks import compare, topics
+from benchmarks import command, topics
 from benchmarks.brokers import Broker
 from benchmarks.comparison import less
 from benchmarks.load_generator import LoadPlan
@@ -39,7 +39,7 @@ RUNS_DEFAULT: Final = 1
 
 
 def main() -> int:
-    return compare.run_rows("benchmarks.partitions", __doc__, _add_arguments, _rows)
+    return command.run_rows("benchmarks.partitions", __doc__, _add_arguments, _rows)
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,26 +49,29 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _rows(options: argparse.Namespace) -> Sequence[Row]:
-    return [
-        Row(
-            name=f"partitions-{options.partitions}",
-            title=f"{options.partitions:,} partitions of {options.topics} topics, one record in each",
-            load=f"{OWN_LOAD} writes the records",
-            metrics=(
-                less("create", "s"),
-                less("memory after writing", "MiB"),
-                less("stop after writing", "s"),
-                less("restart", "s", FLOOR, GOAL),
-                less("memory after the restart", "MiB", MEMORY_FLOOR, MEMORY_GOAL),
-                less("open files after the restart", "files"),
-                less("idle CPU", "cores"),
-                less("restart after kill -9", "s", FLOOR, GOAL),
-                less("idle stop", "s"),
-            ),
-            measure=partial(_measure, topics_count=options.topics, partitions_count=options.partitions // options.topics),
-            starts=True,
-        )
-    ]
+    return [row(options.partitions, options.topics)]
+
+
+def row(partitions_count: int, topics_count: int) -> Row:
+    """So many partitions, shared evenly by the topics."""
+    return Row(
+        name=f"partitions-{partitions_count}",
+        title=f"{partitions_count:,} partitions of {topics_count} topics, one record in each",
+        load=f"{OWN_LOAD} writes the records",
+        metrics=(
+            less("create", "s"),
+            less("memory after writing", "MiB"),
+            less("stop after writing", "s"),
+            less("restart", "s", FLOOR, GOAL),
+            less("memory after the restart", "MiB", MEMORY_FLOOR, MEMORY_GOAL),
+            less("open files after the restart", "files"),
+            less("idle CPU", "cores"),
+            less("restart after kill -9", "s", FLOOR, GOAL),
+            less("idle stop", "s"),
+        ),
+        measure=partial(_measure, topics_count=topics_count, partitions_count=partitions_count // topics_count),
+        starts=True,
+    )
 
 
 def _measure(session: Session, *, topics_count: int, partitions_count: int) -> Mapping[str, float]:
@@ -85,16 +88,15 @@ def _measure(session: Session, *, topics_count: int, partitions_count: int) -> M
         for name in names:
             topics.create_topic(broker, name, count)
         figures["create"] = time.perf_counter() - began
-        for name in names:
-            _one_record_each(session, broker, name, count)
+        written = [_one_record_each(session, broker, name, count) for name in names]
         figures["memory after writing"] = broker.resident_bytes() / MEBIBYTE
         figures["stop after writing"] = _stopped(broker)
         broker, figures["restart"] = _back(session, directory, names, count)
         figures |= _at_rest(broker)
         broker.kill()
         broker, figures["restart after kill -9"] = _back(session, directory, names, count)
-        for name in names:
-            topics.check_record_count(broker, name, count, count)
+        for name, record_count in zip(names, written, strict=True):
+            topics.check_record_count(broker, name, count, record_count)
         figures["idle stop"] = _stopped(broker)
         return figures
     finally:
@@ -102,7 +104,8 @@ def _measure(session: Session, *, topics_count: int, partitions_count: int) -> M
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _one_record_each(session: Session, broker: Broker, name: str, count: int) -> None:
+def _one_record_each(session: Session, broker: Broker, name: str, count: int) -> int:
+    """At least one record for each partition; returns how many, with those that were in flight when the last was answered."""
     plan = LoadPlan(
         frames=produce_frames(name, count, single_record_batch(VALUE_BYTES)),
         connections=1,
@@ -112,7 +115,7 @@ def _one_record_each(session: Session, broker: Broker, name: str, count: int) ->
         requests_max=count,
         checked_positions=produce_error_positions(name),
     )
-    session.run_load(broker, plan)
+    return session.run_load(broker, plan).answered_total
 
 
 def _at_rest(broker: Broker) -> Mapping[str, float]:

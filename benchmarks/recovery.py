@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from benchmarks import compare, topics
+from benchmarks import command, topics
 from benchmarks.comparison import less
 from benchmarks.load_generator import LoadPlan
 from benchmarks.odradek_install import NotMeasurable
@@ -35,7 +35,7 @@ GOAL: Final = 0.05
 
 
 def main() -> int:
-    return compare.run_rows("benchmarks.recovery", __doc__, _add_arguments, _rows)
+    return command.run_rows("benchmarks.recovery", __doc__, _add_arguments, _rows)
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,10 +49,11 @@ def _numbers(text: str) -> list[float]:
 
 
 def _rows(options: argparse.Namespace) -> Sequence[Row]:
-    return [_row(gigabytes, int(batch_bytes), options.partitions) for gigabytes in options.gigabytes for batch_bytes in options.batches]
+    return [row(gigabytes, int(batch_bytes), options.partitions) for gigabytes in options.gigabytes for batch_bytes in options.batches]
 
 
-def _row(gigabytes: float, batch_bytes: int, partitions_count: int) -> Row:
+def row(gigabytes: float, batch_bytes: int, partitions_count: int) -> Row:
+    """One size of log, in batches of one size."""
     return Row(
         name=f"killed-{gigabytes:g}gb-{batch_bytes}",
         title=f"Restart after kill -9 with {gigabytes:g} GB in batches of {batch_bytes:,} bytes, {partitions_count} partitions",

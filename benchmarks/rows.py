@@ -7,14 +7,17 @@ comes after load, and what leaves thousands of topics behind comes last.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
-from benchmarks import rows_clients, rows_connections, rows_fetch, rows_node, rows_produce, rows_recovery, rows_requests
+from benchmarks import partitions, recovery, rows_clients, rows_connections, rows_fetch, rows_node, rows_produce, rows_requests
 from benchmarks.odradek_install import NotMeasurable
 from benchmarks.row import Row
 
 ROWS: Final[Sequence[Row]] = (
-    *rows_recovery.ROWS,
+    replace(recovery.row(5, 1_000_000, 4), name="killed-5gb"),
+    # One run takes Apache Kafka minutes; `python -m benchmarks.partitions --runs 3` makes more of them.
+    replace(partitions.row(10_000, 10), name="partitions-10000", runs_max=1),
     *rows_node.ROWS,
     *rows_produce.ROWS,
     *rows_fetch.ROWS,

@@ -26,7 +26,6 @@ PARTITIONS: Final = 4
 LIBRDKAFKA_RECORDS: Final = 1_500_000
 TOOL_RECORDS: Final = 3_000_000
 CLIENT_SECONDS_MAX: Final = 180
-READ_TOPIC: Final = "read-by-clients"
 SILENCE_MS_MAX: Final = 20_000
 # start, end, MB, MB/s, records, records/s, rebalance ms, fetch ms, MB/s of the fetches, records/s of the fetches
 CONSUMER_TOOL_COLUMNS: Final = 10
@@ -63,19 +62,21 @@ def _librdkafka_produce(session: Session) -> Mapping[str, float]:
 
 def _librdkafka_consume(session: Session) -> Mapping[str, float]:
     broker = session.broker()
-    return _librdkafka(broker, "consume", READ_TOPIC, _filled_for_readers(session, broker))
+    topic, count = _filled_for_readers(session, broker)
+    return _librdkafka(broker, "consume", topic, count)
 
 
-def _filled_for_readers(session: Session, broker: Broker) -> int:
-    """Fill the topic that is only read, once; returns how many records it has."""
+def _filled_for_readers(session: Session, broker: Broker) -> tuple[str, int]:
+    """A topic that is filled once and read in every run, and how many records it has."""
+    topic = session.lasting_topic("read")
     count = session.effort.amount(LIBRDKAFKA_RECORDS)
 
     def fill() -> None:
-        topics.create_topic(broker, READ_TOPIC, PARTITIONS)
-        _librdkafka(broker, "produce", READ_TOPIC, count)
+        topics.create_topic(broker, topic, PARTITIONS)
+        _librdkafka(broker, "produce", topic, count)
 
-    session.prepared(READ_TOPIC, fill)
-    return count
+    session.prepared(topic, fill)
+    return topic, count
 
 
 def _tool_produce(session: Session) -> Mapping[str, float]:
@@ -101,9 +102,8 @@ def _tool_consume(session: Session) -> Mapping[str, float]:
     if (reason := reference_kafka.missing_reason()) is not None:
         raise NotMeasurable(reason)
     broker = session.broker()
-    count = _filled_for_readers(session, broker)
-    # More than there are are not waited for: the tool ends when it has as many as it was told.
-    arguments = ["--bootstrap-server", broker.address, "--topic", READ_TOPIC, "--num-records", str(count)]
+    topic, count = _filled_for_readers(session, broker)
+    arguments = ["--bootstrap-server", broker.address, "--topic", topic, "--num-records", str(count)]
     arguments += ["--group", session.fresh_name("tool-readers"), "--timeout", str(SILENCE_MS_MAX), "--hide-header"]
     before_s = broker.cpu_s()
     done = reference_kafka.run_tool(

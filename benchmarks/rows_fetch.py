@@ -40,7 +40,6 @@ BATCH_BYTES: Final = 16 * 1024
 MEASURED_S: Final = 5.0
 WARM_LOG_BYTES: Final = 512 * MEBIBYTE
 COLD_LOG_BYTES: Final = 2 * 1024 * MEBIBYTE
-COLD_TOPIC: Final = "cold"
 COLD_STEP_S: Final = 0.25
 
 
@@ -104,7 +103,7 @@ def check_fetched(outcome: LoadOutcome, bytes_max: int) -> None:
 
 def _fetched(session: Session, bytes_max: int) -> Mapping[str, float]:
     broker = session.broker()
-    topic = "history"
+    topic = session.lasting_topic("history")
     log_bytes = session.effort.amount(WARM_LOG_BYTES)
     records_per_batch = session.prepared(topic, lambda: filled_log(session, broker, topic, PARTITIONS, log_bytes))
     outcome = session.run_load(
@@ -122,13 +121,14 @@ def _beside_cold_reads(session: Session) -> Mapping[str, float]:
     if broker.data_directory is None:
         raise NotMeasurable("the page cache of another machine cannot be emptied")
     log_bytes = session.effort.amount(COLD_LOG_BYTES)
-    records_per_batch = session.prepared(COLD_TOPIC, lambda: filled_log(session, broker, COLD_TOPIC, 1, log_bytes))
-    segments = sorted(broker.data_directory.glob(f"{COLD_TOPIC}-*/*.log"))
+    history = session.lasting_topic("cold")
+    records_per_batch = session.prepared(history, lambda: filled_log(session, broker, history, 1, log_bytes))
+    segments = sorted(broker.data_directory.glob(f"{history}-0/*.log"))
     forget(segments, is_written_first=True)
     topic = session.fresh_name("beside")
     topics.create_topic(broker, topic, PARTITIONS)
     measured_s = session.effort.seconds(PACED_S)
-    reader = RunningLoad(broker, _one_reader(fetch_plan(broker, COLD_TOPIC, 1, records_per_batch, MEBIBYTE, measured_s + 1)))
+    reader = RunningLoad(broker, _one_reader(fetch_plan(broker, history, 1, records_per_batch, MEBIBYTE, measured_s + 1)))
     writer = RunningLoad(
         broker,
         LoadPlan(

@@ -95,7 +95,7 @@ def _idle(session: Session) -> Mapping[str, float]:
 
 def _memory_after_load(session: Session) -> Mapping[str, float]:
     broker = session.broker()
-    warm(broker, session.effort.seconds(LOADED_S))
+    warm(broker, session.fresh_name("loaded"), session.effort.seconds(LOADED_S))
     return {"memory": broker.resident_bytes() / MEBIBYTE}
 
 

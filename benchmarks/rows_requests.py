@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from benchmarks import topics
@@ -28,7 +28,6 @@ CREATED_TOPICS: Final = 1000
 METADATA_PARTITIONS: Final = 10_000
 MEASURED_S: Final = 4.0
 PARTITIONS: Final = 4
-ASKED_TOPIC: Final = "asked"
 ASKED_LOG_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -48,7 +47,7 @@ def _topics_created(session: Session) -> Mapping[str, float]:
 def _metadata(session: Session) -> Mapping[str, float]:
     broker = session.broker()
     count = session.effort.amount(METADATA_PARTITIONS)
-    topic = "wide"
+    topic = session.lasting_topic("wide")
     session.prepared(topic, lambda: topics.create_topic(broker, topic, count))
     outcome = session.run_load(
         broker, LoadPlan(frames=metadata_frames(topic), connections=4, in_flight=1, measured_s=session.effort.seconds(MEASURED_S))
@@ -62,13 +61,21 @@ def _metadata(session: Session) -> Mapping[str, float]:
     return {**_rate(outcome), "p99": outcome.latencies.percentile_ns(99) / 1e6}
 
 
-def _asked(session: Session, frames: Sequence[bytes], positions: Sequence[int]) -> Mapping[str, float]:
+def _asked(
+    session: Session, frames_of: Callable[[str, int], Sequence[bytes]], positions_of: Callable[[str], Sequence[int]]
+) -> Mapping[str, float]:
     broker = session.broker()
-    session.prepared(ASKED_TOPIC, lambda: filled_log(session, broker, ASKED_TOPIC, PARTITIONS, ASKED_LOG_BYTES))
-    measured_s = session.effort.seconds(MEASURED_S)
-    plan = LoadPlan(frames=frames, connections=10, in_flight=5, measured_s=measured_s, checked_positions=positions)
-    outcome = session.run_load(broker, plan)
-    return {name: figure / 1000 if name == "requests" else figure for name, figure in _rate(outcome).items()}
+    topic = session.lasting_topic("asked")
+    session.prepared(topic, lambda: filled_log(session, broker, topic, PARTITIONS, ASKED_LOG_BYTES))
+    plan = LoadPlan(
+        frames=frames_of(topic, PARTITIONS),
+        connections=10,
+        in_flight=5,
+        measured_s=session.effort.seconds(MEASURED_S),
+        checked_positions=positions_of(topic),
+    )
+    figures = _rate(session.run_load(broker, plan))
+    return {**figures, "requests": figures["requests"] / 1000}
 
 
 def _rate(outcome: LoadOutcome) -> dict[str, float]:
@@ -79,11 +86,11 @@ def _rate(outcome: LoadOutcome) -> dict[str, float]:
 
 
 def _list_offsets(session: Session) -> Mapping[str, float]:
-    return _asked(session, list_offsets_frames(ASKED_TOPIC, PARTITIONS), list_offsets_error_positions(ASKED_TOPIC))
+    return _asked(session, list_offsets_frames, list_offsets_error_positions)
 
 
 def _offset_for_leader_epoch(session: Session) -> Mapping[str, float]:
-    return _asked(session, offset_for_leader_epoch_frames(ASKED_TOPIC, PARTITIONS), offset_for_leader_epoch_error_positions(ASKED_TOPIC))
+    return _asked(session, offset_for_leader_epoch_frames, offset_for_leader_epoch_error_positions)
 
 
 ROWS: Final = (

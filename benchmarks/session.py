@@ -10,9 +10,11 @@ it needs that or not.
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
@@ -20,6 +22,7 @@ from typing import Final, TypeVar
 from benchmarks import processes, topics
 from benchmarks.brokers import Broker, Candidate
 from benchmarks.load_generator import LoadOutcome, LoadPlan, OffsetWalk, run_load
+from benchmarks.odradek_install import NotMeasurable
 from benchmarks.request_frames import (
     batch_of_size,
     fetch_error_positions,
@@ -73,7 +76,8 @@ class Session:
     variants: Mapping[str, Candidate] = field(default_factory=dict)
     _brokers: dict[str, Broker] = field(default_factory=dict)
     _prepared: dict[str, object] = field(default_factory=dict)
-    _numbers: Iterable[int] = field(default_factory=itertools.count)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _lasting_topics: set[str] = field(default_factory=set)
     _is_warm: bool = False
 
     @property
@@ -94,7 +98,7 @@ class Session:
         broker = self.cold_broker()
         if not self._is_warm:
             self._is_warm = True
-            warm(broker, self.effort.warmed_s)
+            warm(broker, self.fresh_name("warming"), self.effort.warmed_s)
         return broker
 
     def variant_broker(self, variant: str) -> Broker:
@@ -105,7 +109,13 @@ class Session:
 
     def fresh_name(self, prefix: str) -> str:
         """A name for a topic or a directory that nobody had."""
-        return f"{prefix}-{next(iter(self._numbers))}"
+        return f"{prefix}-{os.getpid()}-{next(self._numbers)}"
+
+    def lasting_topic(self, prefix: str) -> str:
+        """The name of a topic that stays until the session closes: the same for every run, another one in every call of the benchmark."""
+        name = f"{prefix}-{os.getpid()}"
+        self._lasting_topics.add(name)
+        return name
 
     def prepared(self, key: str, prepare: Callable[[], Prepared]) -> Prepared:
         """What `prepare` made when it was first asked for `key`; for what is filled once and read in every run."""
@@ -119,7 +129,11 @@ class Session:
         return run_load(broker, plan, processor=self.effort.load_processor)
 
     def close(self) -> None:
-        """Stop what runs, and remove its data."""
+        """Stop what runs, and remove its data; from a broker that goes on running, what was left there for the next run."""
+        if not self.candidate.is_startable and self._lasting_topics:
+            for broker in self._brokers.values():
+                with suppress(NotMeasurable, OSError):
+                    topics.delete_topics(broker, sorted(self._lasting_topics))
         for broker in self._brokers.values():
             broker.stop()
         self._brokers.clear()
@@ -136,9 +150,8 @@ class Session:
         return self._brokers[key]
 
 
-def warm(broker: Broker, total_s: float) -> None:
-    """Batches, single records and fetches, a third of the time each."""
-    topic = "warming"
+def warm(broker: Broker, topic: str, total_s: float) -> None:
+    """Batches, single records and fetches of a topic made for it, a third of the time each."""
     batch, _ = batch_of_size(WARM_BATCH_BYTES, 100)
     topics.create_topic(broker, topic, WARM_PARTITIONS)
     for produced in (batch, single_record_batch(100)):
