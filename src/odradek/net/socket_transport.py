@@ -204,9 +204,10 @@ class SocketTransport:
     def _send_file_range(self, part: FileRange) -> bool:
         """Send a range of a file as far as the socket takes it; False when the socket is full."""
         descriptor = part.file.fileno()
+        is_by_kernel = descriptor is not None and self.uses_sendfile
         while part.size > 0:
             try:
-                if descriptor is not None and self.uses_sendfile:
+                if descriptor is not None and is_by_kernel:
                     sent = os.sendfile(self._descriptor, descriptor, part.position, part.size)
                 else:
                     sent = self._socket.send(part.file.pread(min(part.size, COPY_SIZE_MAX), part.position))
@@ -215,9 +216,13 @@ class SocketTransport:
             if sent == 0:
                 # The file is shorter than it was when the answer was decided: the peer must not wait for bytes that never come.
                 raise OSError(f"{part.file!r} ends before position {part.position + part.size}")
+            asked = part.size
             part.position += sent
             part.size -= sent
             self.connection.outgoing_size -= sent
+            if sent < asked and is_by_kernel:
+                # Full. Asking again would only raise BlockingIOError, ten times for a megabyte.
+                return False
         return True
 
     def _wait_for_room(self) -> None:

@@ -12,7 +12,6 @@ last one stopped. Invariant: everything up to `end.written_size` consists of who
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, final
 
 from odradek.base.errors import CorruptRecords, Misuse
@@ -80,7 +79,7 @@ class EmptyFile:
 EMPTY_FILE = EmptyFile()
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class LogSlice:
     """Whole batches in a file: `size` bytes from `position`, for `sendfile` (`file.fileno()`) or `read`.
 
@@ -89,10 +88,13 @@ class LogSlice:
     `next_offset` is where to read on.
     """
 
-    file: File
-    position: int
-    size: int
-    next_offset: int
+    __slots__ = ("file", "next_offset", "position", "size")
+
+    def __init__(self, file: File, position: int, size: int, next_offset: int) -> None:
+        self.file = file
+        self.position = position
+        self.size = size
+        self.next_offset = next_offset
 
     def read(self) -> bytes:
         """The bytes themselves; may wait for the disk."""
