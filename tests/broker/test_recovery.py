@@ -6,7 +6,9 @@ import asyncio
 import logging
 import random
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -29,10 +31,15 @@ from odradek.raft.metadata_log import METADATA_PARTITION, MetadataLog, metadata_
 from odradek.records.builder import encode_batch
 from odradek.records.record import Record
 from odradek.storage.checkpoint_file import RECOVERY_POINT_CHECKPOINT, read_offset_checkpoint
+from odradek.storage.log_directories import LogDirectories
 from odradek.storage.memory_filesystem import MemoryFileSystem
 from odradek.storage.recovery_progress import RecoveryProgress
 from odradek.testing.simulated_disk import CrashKind, SimulatedDisk
-from tests.storage.test_log_opening import crashed_machine
+from odradek.testing.virtual_loop import VirtualLoop
+from tests.storage.building import START_MS
+from tests.storage.building import batch as marked_batch
+from tests.storage.test_log_directories import TOPIC_ID, Machine
+from tests.storage.test_log_opening import WornDisk, crashed_machine
 from tests.support.node_in_process import SETTINGS, NodeInProcess
 from tests.support.wire_client import WireClient
 
@@ -203,6 +210,84 @@ def test_log_says_what_is_scanned_and_when_it_is_done(told: pytest.LogCaptureFix
     assert asyncio.run(open_all())
     assert [record.getMessage() for record in told.records] == ["the last stop was not clean: scanning logs", "logs are open"]
     assert told.records[0].__dict__["logs"] == 1
+
+
+class SlowPool(Executor):
+    """Does each work when seconds have passed on the loop's clock."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, work_s: float) -> None:
+        self._loop = loop
+        self._work_s = work_s
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+
+        def work() -> None:
+            try:
+                done.set_result(function(*arguments, **named))
+            except Exception as error:  # the loop hears of it, as from a thread
+                done.set_exception(error)
+
+        self._loop.call_later(self._work_s, work)
+        return done
+
+
+def opened_in_virtual_time(
+    machine: Machine, *, work_s: float, on_progress: Callable[[RecoveryProgress], None] | None = None
+) -> LogDirectories:
+    """Open the logs of `machine` with one thread for each directory, whose every work takes `work_s`."""
+    loop = VirtualLoop(machine.clock)
+    try:
+        logs = machine.look()
+        opener = LogOpener(logs, machine.clock, SlowPool(loop, work_s), threads_per_directory=1, on_progress=on_progress)
+        assert loop.run_until_complete(opener.open_all(lambda topic: machine.configuration, asyncio.Event()))
+        return logs
+    finally:
+        loop.close()
+
+
+def test_log_tells_every_ten_seconds_how_far_the_recovery_is(told: pytest.LogCaptureFixture) -> None:
+    machine = crashed_machine(logs_count=3, large=(1, 2))
+
+    opened_in_virtual_time(machine, work_s=15.5)
+
+    lines = [
+        (record.getMessage(), record.__dict__["elapsed_ms"], record.__dict__["logs"]) for record in told.records[0:1] + told.records[2:]
+    ]
+    assert lines == [
+        ("logs are being opened", 10_000, "0 of 3"),
+        ("logs are being opened", 20_000, "1 of 3"),
+        ("logs are being opened", 30_000, "1 of 3"),
+        ("logs are being opened", 40_000, "2 of 3"),
+        ("logs are open", 46_500, "3 of 3"),
+    ]
+    assert told.records[3].__dict__["left_ms"] > 0
+
+
+def test_who_watches_hears_several_times_a_second_and_the_log_does_not(told: pytest.LogCaptureFixture) -> None:
+    machine = crashed_machine(logs_count=3, large=(2,))
+    heard: list[tuple[int, int]] = []
+
+    opened_in_virtual_time(machine, work_s=1.05, on_progress=lambda progress: heard.append((progress.elapsed_ms, progress.logs_done)))
+
+    assert heard == [*[(at, 0) for at in range(200, 1_001, 200)], *[(at, 2) for at in range(1_200, 2_001, 200)], (2_100, 3)]
+    assert "logs are being opened" not in [record.getMessage() for record in told.records]
+
+
+def test_disk_that_fails_ends_the_opening_of_its_directory_and_no_other() -> None:
+    filesystem = WornDisk()
+    machine = Machine(("/a", "/b"), filesystem)
+    logs = machine.start()
+    for index in range(4):
+        logs.create(TopicPartition("orders", index), TOPIC_ID, machine.configuration).append(marked_batch("kept"), 1, START_MS)
+    for directory in logs.directories:
+        directory.release()
+    filesystem.worn = "/a/"
+
+    opened = opened_in_virtual_time(machine, work_s=1)
+
+    assert [directory.is_online for directory in opened.directories] == [False, True]
+    assert sorted(held.directory for held in opened if not held.is_offline) == ["/b/orders-1", "/b/orders-3"]
 
 
 def registration_on(disk: SimulatedDisk) -> PartitionRegistration:
