@@ -132,16 +132,22 @@ class Leadership:
     ) -> list[MetadataRecord]:
         rules = self._rules(removed=removed, added=added, unclean=unclean)
         records: list[MetadataRecord] = []
+        # A topic's settings are asked once: a node that starts is elected in thousands of its partitions.
+        settings_of: dict[str, tuple[int, Election]] = {}
         for partition in self._affected(removed, added, unclean):
             if only is not None and not only(partition):
                 continue
+            topic = partition.topic.name
+            settings = settings_of.get(topic)
+            if settings is None:
+                settings = settings_of[topic] = (self._defaults.min_insync_replicas(self._image, topic), self._election(topic))
             change = PartitionChange(
                 partition.topic.id,
                 partition.partition_index,
                 partition.registration,
                 rules,
-                min_insync_replicas=self._defaults.min_insync_replicas(self._image, partition.topic.name),
-                election=self._election(partition.topic.name),
+                min_insync_replicas=settings[0],
+                election=settings[1],
             )
             change.target_isr = tuple(broker for broker in partition.registration.isr if broker not in (removed, unclean))
             record = change.build()
