@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
+from odradek.storage.file_names import DELETED_SUFFIX, TRANSACTION_INDEX_SUFFIX
 from odradek.storage.filesystem import FileSystem
 
 
@@ -67,10 +68,12 @@ class DelayedDeletions:
         """Remove for good what was renamed away; no error when it is gone.
 
         A directory's new name has to be on the disk before its files go: a power cut that took the name back, and `partition.metadata`
-        away, would leave a log that nobody could tell from that of a new topic of the same name.
+        away, would leave a log that nobody could tell from that of a new topic of the same name. And a segment that came back without its
+        index of aborted transactions would look as if it had none.
         """
-        if is_directory:
+        if is_directory or path.endswith(TRANSACTION_INDEX_SUFFIX + DELETED_SUFFIX):
             self._filesystem.fsync_directory(path.rpartition("/")[0])
+        if is_directory:
             self._filesystem.remove_tree(path)
         else:
             self._filesystem.unlink(path)

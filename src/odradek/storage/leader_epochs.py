@@ -9,7 +9,7 @@ file knows nothing.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from odradek.base.identifiers import NO_LEADER_EPOCH, NO_OFFSET
 from odradek.storage.checkpoint_file import EpochStart, read_epoch_checkpoint, write_epoch_checkpoint
@@ -104,11 +104,9 @@ class LeaderEpochs:
         self._entries[:passed] = [EpochStart(self._entries[passed - 1].epoch, start_offset)]
         self._is_written = False
 
-    def fill_in(self, earlier: Iterable[EpochStart]) -> None:
+    def fill_in(self, earlier: Sequence[EpochStart]) -> None:
         """Put in front what the batches there say."""
-        known, self._entries = self._entries, []
-        for entry in [*earlier, *known]:
-            self._adopt(entry)
+        self._entries = [*earlier, *(entry for entry in self._entries if entry.epoch > earlier[-1].epoch)]
         self._is_written = False
 
     def clear(self) -> None:

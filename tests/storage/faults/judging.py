@@ -86,9 +86,8 @@ def judge_log(log: Log, known: KnownLog, kind: CrashKind) -> None:
     _judge_producers(log, known, kept, kind)
     _judge_epochs(log, visible)
     found = [(aborted.producer_id, aborted.first_offset, aborted.last_offset) for aborted in log.aborted_transactions(0, 1 << 62)]
-    assert [aborted for aborted in found if aborted[2] >= log.log_start_offset] == [
-        aborted for aborted in aborted_in(kept) if aborted.last_offset >= log.log_start_offset
-    ]
+    wanted = [aborted for aborted in aborted_in(kept) if aborted.last_offset >= log.log_start_offset]
+    assert [aborted for aborted in found if aborted[2] >= log.log_start_offset] == wanted, f"{name} has aborted {found}, not {wanted}"
 
 
 def _kept(log: Log, known: KnownLog, visible: Sequence[Written], floor: int) -> list[Written]:
@@ -174,8 +173,7 @@ def _judge_epochs(log: Log, visible: Sequence[Written]) -> None:
 
 
 def judge_quorum(life: Life, known: KnownQuorum, kind: CrashKind) -> None:
-    possible = [known.state] if known.attempted_state is None else [known.state, known.attempted_state]
-    assert life.quorum_file.read() in possible
+    assert life.quorum_file.read() in (known.state, *known.attempted_states)
     snapshots = [kept.id for kept in life.metadata.snapshots()]
     _judge_snapshots(life, known, snapshots)
     values = [value for batch in life.metadata.read(life.metadata.start_offset) for value in batch.values]
@@ -189,7 +187,7 @@ def judge_quorum(life: Life, known: KnownQuorum, kind: CrashKind) -> None:
 
 def _judge_snapshots(life: Life, known: KnownQuorum, found: Sequence[SnapshotId]) -> None:
     assert set(known.snapshots) <= set(found), "a snapshot is gone"
-    assert set(found) <= {*known.snapshots, *known.doomed_snapshots, known.attempted_snapshot}
+    assert set(found) <= {*known.snapshots, *known.doomed_snapshots, *known.attempted_snapshots}
     records = known.records + known.attempted
     for snapshot_id in found:
         assert life.metadata.read_snapshot(snapshot_id).values == list(records[: snapshot_id.end_offset])

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from odradek.base.clock import ManualClock
+from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import StorageFailure
 from odradek.base.identifiers import TopicPartition, Uuid
 from odradek.config.log_configuration import LogConfiguration
@@ -23,6 +24,7 @@ from odradek.raft.snapshot_files import SnapshotId, encode_snapshot
 from odradek.raft.voters import Voter, VoterEndpoint, VoterKey, VoterSet
 from odradek.records.batch import iterate_batches
 from odradek.storage.checkpoint_work import Checkpoint
+from odradek.storage.clean_shutdown import CLEAN_SHUTDOWN_FILE
 from odradek.storage.filesystem import FileSystem
 from odradek.storage.log import Log
 from odradek.storage.log_directories import LogDirectories
@@ -66,12 +68,18 @@ class Life:
         self.configuration = CONFIGURATION
         self.leader_epoch = 1
         self.failures_count = 0
+        self.starts_count = 0
+        self.is_running = False
 
     def start(self) -> None:
         """Open everything, in the order of a broker's start."""
-        self.known = replace(self.known, was_closed=False)
+        self.is_running = False
+        self.starts_count += 1
         self.logs = LogDirectories.open(self.filesystem, PATHS, self.clock, random.Random(5), node_id=1)
+        self.logs.topic_id_of = self._topic_id_of
         self.logs.take_into_use()
+        if PATHS[0] not in [directory.path for directory in self.logs.directories if directory.is_online]:
+            raise StorageFailure("without the directory of the quorum a node does not start")
         directory = metadata_log_directory(PATHS[0])
         self.quorum_file = QuorumStateFile(self.filesystem, directory)
         self.metadata = MetadataLog.open(
@@ -80,13 +88,23 @@ class Life:
         self.logs.open_existing(lambda topic: self.configuration)
         for held in self.logs:
             held.high_watermark = held.log_end_offset
+        self.is_running = True
+
+    @property
+    def was_restarted(self) -> bool:
+        return self.starts_count > 1
 
     def close(self) -> None:
         """Stop in good order."""
+        self.is_running = False
         self.metadata.close()
         self.logs.close(broker_epoch=3)
-        flushed = {partition: log.flushed(log.end_offset) for partition, log in self.known.logs.items() if self._is_serving(partition)}
-        self.known = replace(self.known, logs={**self.known.logs, **flushed}, was_closed=True)
+        flushed = {
+            partition: log.flushed(log.end_offset)
+            for partition, log in self.known.logs.items()
+            if self.filesystem.exists(f"{log.directory}/{CLEAN_SHUTDOWN_FILE}")
+        }
+        self.known = replace(self.known, logs={**self.known.logs, **flushed})
 
     @contextlib.contextmanager
     def tolerant(self) -> Iterator[None]:
@@ -99,6 +117,9 @@ class Life:
     # Logs.
 
     def create(self, partition: TopicPartition, topic_id: Uuid) -> None:
+        if self.logs.get(partition) is not None:
+            # Its predecessor could not be deleted.
+            return
         self.known = replace(self.known, creating={**self.known.creating, partition: topic_id})
         log = self.logs.create(partition, topic_id, self.configuration)
         directory = log.directory.rpartition("/")[0]
@@ -113,7 +134,11 @@ class Life:
         known = self._settled(partition)
         self._note(partition, known.attempting(*_attempted(data, log.log_end_offset, self.leader_epoch)))
         staged = log.append(data, self.leader_epoch, self.clock.now_ms())
-        assert staged.error_code == 0, f"refused with {staged.error_code}"
+        if staged.error_code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER and self.failures_count:
+            # The batch before it was not taken, and its producer has not noticed.
+            self._note(partition, known.attempting())
+            return
+        assert staged.error_code == ErrorCode.NONE, f"refused with {staged.error_code}"
         self._note(partition, self.known.logs[partition].acknowledged(int(staged.base_offset)))
         log.high_watermark = log.log_end_offset
 
@@ -158,7 +183,8 @@ class Life:
                 self._note(partition, replace(self.known.logs[partition], asked_start=log.log_start_offset))
 
     def delete(self, partition: TopicPartition) -> None:
-        if self.logs.get(partition) is None:
+        if not self._is_serving(partition):
+            # With its disk gone only the metadata know that it was deleted.
             return
         self.known = replace(self.known, deleting=self.known.deleting | {partition})
         self.logs.delete_async(partition)
@@ -171,11 +197,14 @@ class Life:
 
     def checkpoint(self) -> None:
         for checkpoint in Checkpoint:
-            self.logs.checkpoint(checkpoint)
-        for partition, log in self.known.logs.items():
-            held = self._serving(partition)
-            if held is not None:
-                self._note(partition, replace(log, promised_start=held.log_start_offset))
+            work = self.logs.begin_checkpoint(checkpoint)
+            starts = {held.topic_partition: held.log_start_offset for held in self.logs}
+            work.run()
+            self.logs.end_checkpoint(work)
+            failed = {directory.path for directory, _ in work.failures}
+            for partition, log in self.known.logs.items():
+                if checkpoint is Checkpoint.LOG_STARTS and self._is_serving(partition) and log.directory not in failed:
+                    self._note(partition, replace(log, promised_start=starts[partition]))
 
     def remove_due(self, elapsed_ms: int) -> None:
         self.clock.advance(elapsed_ms)
@@ -204,22 +233,26 @@ class Life:
     def write_snapshot(self) -> None:
         """A snapshot of everything that the metadata log holds by now; its values are the records themselves."""
         snapshot_id = SnapshotId(self.metadata.end_offset, self.leader_epoch)
-        self._note_quorum(attempted_snapshot=snapshot_id)
+        is_flushed = self.known.quorum.flushed_count == len(self.known.quorum.records) == snapshot_id.end_offset
+        if not is_flushed or snapshot_id in (SnapshotId(0, self.leader_epoch), *self.known.quorum.snapshots):
+            # Only what is committed goes into a snapshot.
+            return
+        self._note_quorum(attempted_snapshots=(*self.known.quorum.attempted_snapshots, snapshot_id))
         batches = encode_snapshot(
             self.known.quorum.records, epoch=self.leader_epoch, last_contained_log_timestamp_ms=1, now_ms=self.clock.now_ms()
         )
         self.metadata.write_snapshot(snapshot_id, batches)
-        self._note_quorum(snapshots=(*self.known.quorum.snapshots, snapshot_id), attempted_snapshot=None)
+        self._note_quorum(snapshots=(*self.known.quorum.snapshots, snapshot_id))
 
     def delete_old_snapshots(self) -> None:
-        *old, newest = self.known.quorum.snapshots
-        self._note_quorum(snapshots=(newest,), doomed_snapshots=self.known.quorum.doomed_snapshots + tuple(old))
+        old, newest = self.known.quorum.snapshots[:-1], self.known.quorum.snapshots[-1:]
+        self._note_quorum(snapshots=newest, doomed_snapshots=self.known.quorum.doomed_snapshots + old)
         self.metadata.delete_snapshots(old)
 
     def write_quorum_state(self, state: ElectionState) -> None:
-        self._note_quorum(attempted_state=state)
+        self._note_quorum(attempted_states=(*self.known.quorum.attempted_states, state))
         self.quorum_file.write(state, 1, VOTERS)
-        self._note_quorum(state=state, attempted_state=None)
+        self._note_quorum(state=state, attempted_states=())
 
     def _note_quorum(self, **changes: object) -> None:
         quorum: KnownQuorum = replace(self.known.quorum, **changes)  # type: ignore[arg-type]
@@ -235,16 +268,24 @@ class Life:
         assert log is not None
         if not known.attempted:
             return known
-        if log.log_end_offset > known.end_offset:
-            return replace(known, batches=known.batches + known.attempted, attempted=())
-        return replace(known, attempted=())
+        there = tuple(batch for batch in known.attempted if batch.last_offset < log.log_end_offset)
+        return replace(known, batches=known.batches + there, attempted=())
+
+    def _topic_id_of(self, topic: str) -> Uuid | None:
+        """What the metadata say, which were told before the logs were."""
+        partition = TopicPartition(topic, 0)
+        if partition in self.known.creating:
+            return self.known.creating[partition]
+        known = self.known.logs.get(partition)
+        return None if known is None else known.topic_id
 
     def _is_serving(self, partition: TopicPartition) -> bool:
         return self._serving(partition) is not None
 
     def _serving(self, partition: TopicPartition) -> Log | None:
+        """The log, if it exists, its creation was answered, and its disk is well."""
         log = self.logs.get(partition)
-        return None if log is None or log.is_offline else log
+        return None if log is None or log.is_offline or partition not in self.known.logs else log
 
 
 Step = Callable[[Life], None]

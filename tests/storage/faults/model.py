@@ -160,10 +160,10 @@ class KnownQuorum:
     attempted: tuple[bytes, ...] = ()
     flushed_count: int = 0
     snapshots: tuple[SnapshotId, ...] = ()
-    attempted_snapshot: SnapshotId | None = None
+    attempted_snapshots: tuple[SnapshotId, ...] = ()
     doomed_snapshots: tuple[SnapshotId, ...] = ()
     state: ElectionState = field(default_factory=ElectionState)
-    attempted_state: ElectionState | None = None
+    attempted_states: tuple[ElectionState, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +176,6 @@ class Known:
     deleted: Mapping[TopicPartition, KnownLog] = field(default_factory=dict)
     deleting: frozenset[TopicPartition] = frozenset()
     quorum: KnownQuorum = field(default_factory=KnownQuorum)
-    was_closed: bool = False
 
     def with_log(self, partition: TopicPartition, log: KnownLog) -> Known:
         return replace(self, logs={**self.logs, partition: log})
