@@ -13,7 +13,14 @@ from odradek.raft.control_records import QuorumHistory
 from odradek.raft.election_state import ElectionState
 from odradek.raft.quorum_state_file import QuorumStateFile
 from odradek.raft.snapshot_files import SnapshotId, encode_snapshot, list_snapshots, read_snapshot, snapshot_name, write_snapshot
-from odradek.raft.snapshot_schedule import KeptSnapshot, SnapshotSchedule, SnapshotSettings, snapshots_to_delete
+from odradek.raft.snapshot_schedule import (
+    AFTER_START_MS,
+    REPLAYED_BYTES_MAX,
+    KeptSnapshot,
+    SnapshotSchedule,
+    SnapshotSettings,
+    snapshots_to_delete,
+)
 from odradek.raft.voters import Voter, VoterEndpoint, VoterKey, VoterSet
 from odradek.storage.memory_filesystem import MemoryFileSystem
 
@@ -126,6 +133,26 @@ def test_snapshot_is_due_by_bytes_or_by_time_but_not_for_nothing() -> None:
     assert schedule.is_due(0)
     schedule.on_snapshot(0)
     assert not schedule.is_due(5000)
+
+
+def test_snapshot_is_due_soon_after_a_start_that_had_to_read_much() -> None:
+    schedule = SnapshotSchedule(SnapshotSettings(), now_ms=0)
+    schedule.on_records(REPLAYED_BYTES_MAX)
+    schedule.on_start(now_ms=10)
+
+    assert not schedule.is_due(10 + AFTER_START_MS - 1)
+    assert schedule.is_due(10 + AFTER_START_MS)
+    schedule.on_snapshot(10 + AFTER_START_MS)
+    schedule.on_records(100)
+    assert not schedule.is_due(10 + 2 * AFTER_START_MS)
+
+
+def test_start_that_read_little_needs_no_snapshot() -> None:
+    schedule = SnapshotSchedule(SnapshotSettings(), now_ms=0)
+    schedule.on_records(REPLAYED_BYTES_MAX - 1)
+    schedule.on_start(now_ms=10)
+
+    assert not schedule.is_due(10 + 2 * AFTER_START_MS)
 
 
 def test_old_snapshots_go_but_never_the_newest() -> None:

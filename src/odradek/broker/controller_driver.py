@@ -298,6 +298,7 @@ class ControllerDriver:
                     epoch=batch.epoch,
                     append_time_ms=batch.max_timestamp_ms,
                 )
+        self._snapshot_schedule.on_start(self._clock.monotonic_ms())
         image = self._controller.image
         self._publisher.publish(MetadataDelta.of_everything(image), image)
 

@@ -1,6 +1,7 @@
 """When a new snapshot is due, and which old ones may go (`SnapshotGenerator.java`, `KafkaRaftLog#maybeClean`).
 
-A snapshot is due when enough bytes of records came since the last, or enough time passed and anything came at all. Old snapshots go,
+A snapshot is due when enough bytes of records came since the last, or enough time passed and anything came at all; and soon after a start
+that had to read much of the log, which Kafka's generator leaves until the next start reads it again. Old snapshots go,
 oldest first, when they are over age or when snapshots and log together take too much room; the newest stays always, for the log alone no
 longer holds what it holds.
 """
@@ -14,6 +15,10 @@ from odradek.raft.snapshot_files import SnapshotId
 
 # A snapshot that could not be written is tried again after this time.
 RETRY_MS = 60_000
+# So many bytes that a start had to replay are some ten thousand records: a snapshot spares the next start most of them. It waits until
+# the node has begun to serve.
+REPLAYED_BYTES_MAX = 1 << 20
+AFTER_START_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +34,13 @@ class SnapshotSettings:
 class SnapshotSchedule:
     """Counts bytes and time since the last snapshot."""
 
-    __slots__ = ("_bytes", "_last_ms", "_retry_ms", "_settings")
+    __slots__ = ("_bytes", "_last_ms", "_next_ms", "_settings")
 
     def __init__(self, settings: SnapshotSettings, now_ms: int) -> None:
         self._settings = settings
         self._bytes = 0
         self._last_ms = now_ms
-        self._retry_ms: int | None = None
+        self._next_ms: int | None = None
 
     def on_records(self, size: int) -> None:
         """`size` bytes were committed."""
@@ -45,16 +50,21 @@ class SnapshotSchedule:
         """A snapshot was begun or read."""
         self._bytes = 0
         self._last_ms = now_ms
-        self._retry_ms = None
+        self._next_ms = None
+
+    def on_start(self, now_ms: int) -> None:
+        """What was counted until now came from the log: the node has only begun."""
+        if self._bytes >= REPLAYED_BYTES_MAX:
+            self._next_ms = now_ms + AFTER_START_MS
 
     def on_failure(self, now_ms: int) -> None:
         """The snapshot that was begun last could not be written."""
-        self._retry_ms = now_ms + RETRY_MS
+        self._next_ms = now_ms + RETRY_MS
 
     def is_due(self, now_ms: int) -> bool:
         """Whether the metadata of now should be written down."""
-        if self._retry_ms is not None:
-            return now_ms >= self._retry_ms
+        if self._next_ms is not None:
+            return now_ms >= self._next_ms
         if self._bytes == 0:
             return False
         if self._bytes >= self._settings.record_bytes_between_snapshots_max:
