@@ -17,6 +17,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from odradek.base.identifiers import TopicPartition
@@ -124,6 +125,9 @@ def _judge_account(account: Account, offsets_of: Mapping[Identity, Sequence[int]
             numbers = [number for number, found in enumerate(found_in_order) if len(found) > 1]
             verdict.faults.append(f"{doubled} records of the idempotent {account.producer} are doubled in {partition}: {numbers[:20]}")
         if account.keeps_order:
-            firsts = [found[0] for found in found_in_order if found]
-            if firsts != sorted(firsts):
-                verdict.faults.append(f"the records of {account.producer} are out of order in {partition}")
+            places = [(number, list(found)) for number, found in enumerate(found_in_order) if found]
+            for (number, found), (next_number, next_found) in pairwise(places):
+                if found[0] > next_found[0]:
+                    where = f"{number} is at {found}, {next_number} at {next_found}"
+                    verdict.faults.append(f"the records of {account.producer} are out of order in {partition}: {where}")
+                    break
