@@ -45,9 +45,6 @@ UNREADABLE_ID = ZERO_UUID
 
 Value = TypeVar("Value")
 
-# A disk that has taken writes for so long without refusing one is not full any more. While it is, small writes fit and large ones do not.
-SHORTAGE_OVER_AFTER_MS = 5_000
-
 
 class LogDirectories:
     """The log directories of a node and every log in them."""
@@ -417,31 +414,16 @@ class LogDirectories:
 
     def note_shortage(self, directory: LogDirectory, error: OSError) -> None:
         """Something did not fit into the directory."""
-        directory.shortage_ms = self._clock.monotonic_ms()
-        directory.has_written_since_shortage = False
-        if directory.shortage is None:
-            directory.shortage = error
-            log.error(
-                "log directory has no room: what does not fit is refused until there is",
-                extra={"directory": directory.path, "reason": str(error)},
-            )
+        directory.note_shortage(error, self._clock.monotonic_ms())
 
     def directories_without_room(self) -> list[LogDirectory]:
-        """Where something did not fit lately. Who has been able to write for a while since is not among them any more."""
+        """Where something did not fit lately."""
         now_ms = self._clock.monotonic_ms()
-        for directory in self.directories:
-            is_over = directory.has_written_since_shortage and now_ms - directory.shortage_ms >= SHORTAGE_OVER_AFTER_MS
-            if directory.shortage is not None and is_over:
-                directory.shortage = None
-                log.info("log directory has room again", extra={"directory": directory.path})
-        return [directory for directory in self._online() if directory.shortage is not None]
+        return [directory for directory in self._online() if not directory.has_room(now_ms)]
 
     def _write_did_not_fit(self, directory: LogDirectory, error: OSError, accept_again: Callable[[], None]) -> bool:
         self.note_shortage(directory, error)
         return self.on_shortage(accept_again)
-
-    def _write_fits_again(self, directory: LogDirectory) -> None:
-        directory.has_written_since_shortage = True
 
     def remove_expired_producers(self, now_ms: int) -> None:
         for held in self._logs.values():
@@ -567,7 +549,7 @@ class LogDirectories:
             self.producer_id_expiration_ms,
             lambda error: self._fail(directory, error),
             lambda error, accept_again: self._write_did_not_fit(directory, error, accept_again),
-            lambda: self._write_fits_again(directory),
+            directory.note_write,
         )
 
     def _candidates(self, directory_id: Uuid | None) -> list[LogDirectory]:

@@ -27,27 +27,29 @@ from odradek.storage.filesystem import FileLock, FileSystem
 from odradek.storage.meta_properties import META_PROPERTIES, MetaProperties, read_meta_properties
 
 LOCK_FILE = ".lock"
+# A disk that has taken writes for so long without refusing one is not full any more. While it is, small writes fit and large ones do not.
+SHORTAGE_OVER_AFTER_MS = 5_000
 
 log = logging.getLogger("odradek.storage.log_directory")
 
 
 class LogDirectory:
-    """One directory of logs. `failure` is the error of the disk that took it offline; `shortage` is not None while writes do not fit."""
+    """One directory of logs. `failure` is the error of the disk that took it offline."""
 
     __slots__ = (
         "_filesystem",
+        "_has_written_since",
         "_lock",
+        "_shortage",
+        "_shortage_ms",
         "_writing",
         "_written_numbers",
         "failure",
-        "has_written_since_shortage",
         "is_in_order",
         "logs_count",
         "meta",
         "path",
         "previous_broker_epoch",
-        "shortage",
-        "shortage_ms",
         "was_clean",
     )
 
@@ -59,10 +61,10 @@ class LogDirectory:
         self.path = path
         self.meta = meta
         self.failure: OSError | None = None
-        self.shortage: OSError | None = None
-        # When something did not fit for the last time, and whether anything has since.
-        self.shortage_ms = 0
-        self.has_written_since_shortage = False
+        # Why something did not fit, when for the last time, and whether anything has since.
+        self._shortage: OSError | None = None
+        self._shortage_ms = 0
+        self._has_written_since = False
         # Whether nothing is known that keeps the directory from being marked clean when the node stops.
         self.is_in_order = True
         self.logs_count = 0
@@ -84,6 +86,28 @@ class LogDirectory:
         if lock is None:
             raise StartRefused(f"{path} is in use by another node: its {LOCK_FILE} is held")
         return cls(filesystem, path, lock, meta)
+
+    def note_shortage(self, error: OSError, now_ms: int) -> None:
+        """Something did not fit; said once until there is room again."""
+        self._shortage_ms = now_ms
+        self._has_written_since = False
+        if self._shortage is None:
+            self._shortage = error
+            log.error(
+                "log directory has no room: what does not fit is refused until there is",
+                extra={"directory": self.path, "reason": str(error)},
+            )
+
+    def note_write(self) -> None:
+        """Something did fit, for the first time since something did not."""
+        self._has_written_since = True
+
+    def has_room(self, now_ms: int) -> bool:
+        """Whether everything has fitted lately."""
+        if self._shortage is not None and self._has_written_since and now_ms - self._shortage_ms >= SHORTAGE_OVER_AFTER_MS:
+            self._shortage = None
+            log.info("log directory has room again", extra={"directory": self.path})
+        return self._shortage is None
 
     @property
     def is_online(self) -> bool:
