@@ -75,8 +75,9 @@ class LogHousekeeping:
         now_ms = clock.monotonic_ms()
         from_the_start = (
             ("room", LOOK_INTERVAL_MS, self._make_room),
-            ("flush", LOOK_INTERVAL_MS, self._flush_due),
+            # Before whatever waits for a disk: on a full one this is what makes room.
             ("leftovers", LOOK_INTERVAL_MS, self._remove_leftovers),
+            ("flush", LOOK_INTERVAL_MS, self._flush_due),
             ("gone logs", LOOK_INTERVAL_MS, self._forget_gone_logs),
             (
                 "high watermarks",
