@@ -9,9 +9,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
+from benchmarks.brokers import Broker
 from benchmarks.comparison import RowResult
 from benchmarks.odradek_install import NotMeasurable
 from benchmarks.row import Row
@@ -24,12 +25,15 @@ FAILURES_MAX: Final = 2
 _EXPECTED: Final = (NotMeasurable, ReferenceFailure, ProtocolViolation, CorruptRecords, OSError, subprocess.TimeoutExpired)
 
 
-def measure_rows(rows: Sequence[Row], sessions: Sequence[Session], runs: int) -> list[RowResult]:
-    """All rows on all sessions."""
-    return [_measure_row(row, sessions, min(runs, row.runs_max or runs)) for row in rows]
+Settle = Callable[[Iterable[Broker]], None]
 
 
-def _measure_row(row: Row, sessions: Sequence[Session], runs: int) -> RowResult:
+def measure_rows(rows: Sequence[Row], sessions: Sequence[Session], runs: int, settle: Settle = settle) -> list[RowResult]:
+    """All rows on all sessions; `settle` is called with all brokers that live before each measurement."""
+    return [_measure_row(row, sessions, min(runs, row.runs_max or runs), settle) for row in rows]
+
+
+def _measure_row(row: Row, sessions: Sequence[Session], runs: int, settle: Settle) -> RowResult:
     result = RowResult(row.name, row.title, row.load, row.metrics)
     failures = dict.fromkeys((session.name for session in sessions), 0)
     for session in sessions:
@@ -40,7 +44,7 @@ def _measure_row(row: Row, sessions: Sequence[Session], runs: int) -> RowResult:
             if failures[session.name] < FAILURES_MAX:
                 began = time.monotonic()
                 try:
-                    figures = _measured_once(row, session, sessions)
+                    figures = _measured_once(row, session, sessions, settle)
                     _tell(row, run, session, figures, time.monotonic() - began)
                 except _EXPECTED as failure:
                     failures[session.name] += 1
@@ -50,7 +54,7 @@ def _measure_row(row: Row, sessions: Sequence[Session], runs: int) -> RowResult:
     return result
 
 
-def _measured_once(row: Row, session: Session, sessions: Sequence[Session]) -> Mapping[str, float]:
+def _measured_once(row: Row, session: Session, sessions: Sequence[Session], settle: Settle) -> Mapping[str, float]:
     if row.starts and not session.candidate.is_startable:
         raise NotMeasurable("somebody else started this broker")
     settle(broker for each in sessions for broker in each.brokers)
