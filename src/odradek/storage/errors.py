@@ -54,5 +54,9 @@ class CorruptCheckpoint(OdradekError):
     """A checkpoint file is not in the form that its version promises."""
 
 
+class LostTopicId(CorruptCheckpoint, OSError):
+    """A topic id that was durable cannot be read. The disk has broken its word, so the directory goes offline, as Kafka's does."""
+
+
 class UnexpectedOffset(OdradekError):
     """A batch from the leader does not begin at or behind the log end offset, or its offsets go back."""

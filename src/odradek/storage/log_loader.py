@@ -14,7 +14,7 @@ from odradek.base.errors import CorruptRecords
 from odradek.base.identifiers import METADATA_TOPIC_NAME, Uuid
 from odradek.config.log_configuration import LogConfiguration
 from odradek.storage.checkpoint_file import EpochStart
-from odradek.storage.errors import CorruptCheckpoint, CorruptIndex
+from odradek.storage.errors import CorruptCheckpoint, CorruptIndex, LostTopicId
 from odradek.storage.file_names import (
     CLEANED_SUFFIX,
     DELETED_SUFFIX,
@@ -144,6 +144,8 @@ class _Loading:
         self._segments.add(
             self._place.existing_segment(base_offset, size, self._configuration, has_transaction_index=has_transaction_index)
         )
+        if has_transaction_index and not _is_readable(self._segments.floor(base_offset)):
+            self._incomplete.add(base_offset)
         indexes = [suffix for suffix in _INDEX_SUFFIXES if name + suffix in known]
         if not size and not any(self._size_of(name + suffix) for suffix in indexes):
             self._empty.add(base_offset)
@@ -281,6 +283,16 @@ class _Loading:
                 self._place.delete_later(snapshot, self._configuration)
 
 
+def _is_readable(segment: Segment | None) -> bool:
+    """Whether the segment's index of aborted transactions is one; Kafka looks at each of these few at every start."""
+    assert segment is not None
+    try:
+        segment.transaction_index.entries()
+    except CorruptIndex:
+        return False
+    return True
+
+
 def _has_readable_end(segment: Segment) -> bool:
     if not segment.size:
         return True
@@ -295,13 +307,13 @@ def _agreed_topic_id(place: LogPlace, names: list[str], topic_id: Uuid | None, *
     """The id in the directory wins; who asks for another has to look (a deleted topic of the same name).
 
     Raises:
-        CorruptCheckpoint: the id cannot be read, though it has been durable.
+        LostTopicId: the id cannot be read, though it has been durable.
     """
     try:
         found = read_partition_metadata(place.filesystem, place.directory)
-    except CorruptCheckpoint:
+    except CorruptCheckpoint as error:
         if was_ever_flushed:
-            raise
+            raise LostTopicId(str(error)) from error
         if topic_id is not None:
             # Who asks knows whose log it is.
             write_partition_metadata(place.filesystem, place.directory, topic_id)
