@@ -58,5 +58,11 @@ class LostTopicId(CorruptCheckpoint, OSError):
     """A topic id that was durable cannot be read. The disk has broken its word, so the directory goes offline, as Kafka's does."""
 
 
+class LegacyBatches(OdradekError, OSError):
+    """A log has batches of magic 0 or 1, which nobody has written since Kafka 0.11 unless told to. The directory goes offline, untouched:
+    Kafka still serves them, this release does not, and to recovery they would look like damage.
+    """
+
+
 class UnexpectedOffset(OdradekError):
     """A batch from the leader does not begin at or behind the log end offset, or its offsets go back."""

@@ -8,13 +8,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from struct import Struct
+from zlib import crc32
 
 from odradek.base.errors import CorruptRecords
 from odradek.config.log_configuration import LogConfiguration
 from odradek.records.batch import decode_records
 from odradek.records.control import ControlType, EndMarker, control_type_of, end_marker_of
 from odradek.records.header import HEADER_SIZE, BatchHeader, parse_header
-from odradek.storage.errors import room_can_wait
+from odradek.storage.errors import LegacyBatches, room_can_wait
 from odradek.storage.filesystem import File
 from odradek.storage.leader_epochs import LeaderEpochs
 from odradek.storage.producer_states import CompletedTransaction, ProducerStates
@@ -25,6 +27,11 @@ from odradek.storage.transaction_index import AbortedTransaction
 
 # Read at a time. Large enough that batches of a megabyte are not read twice, small enough that the checksum finds it in a near cache.
 RECOVERY_BLOCK_BYTES = 2 << 20
+
+_LEGACY_HEADER = Struct(">qiIB")
+# What the checksum covers begins here; the size counts the checksum and all behind it: magic, attributes, and two lengths at least.
+_LEGACY_CHECKSUM_END = 16
+_LEGACY_SIZE_MIN = 14
 
 # Hears how many bytes more have been scanned. What it raises ends the recovery where it is; the segment's files are as they were.
 ScanListener = Callable[[int], None]
@@ -44,12 +51,18 @@ def recover_segment(
     """Scan a segment, write its indexes anew, replay its producers and epochs, and cut off what is bad; how many bytes went.
 
     `producers` has to stand at the segment's beginning, and stands at its end afterwards.
+
+    Raises:
+        LegacyBatches: what would have to be cut off is whole, in a format that this release does not know.
+        OSError: the disk failed.
     """
     end = segment.forget_end(0)
     segment.apply_configuration(configuration)
     owner = _SegmentProducers(segment, producers)
     scan = SegmentScan(owner, segment.base_offset, end, producers.entries, leader_epochs.latest_epoch)
     _scan_file(segment.log.file(), scan, on_scanned)
+    if is_legacy_batch_at(segment.log.file(), int(end.size)):
+        raise LegacyBatches(f"{segment.log.path} has batches of a format before magic 2 at {int(end.size)}: let Kafka write them anew")
     for epoch, start_offset in scan.epoch_starts:
         leader_epochs.assign(epoch, start_offset)
     # A full disk keeps nobody from reading: what is written anew here waits for the first flush, and until then the recovery point stays.
@@ -64,6 +77,17 @@ def recover_segment(
     with room_can_wait():
         segment.leave()
     return truncated
+
+
+def is_legacy_batch_at(file: File, position: int) -> bool:
+    """Whether a whole batch of magic 0 or 1 stands there: offset, size, CRC-32 of what follows, magic (`LegacyRecord.java`)."""
+    front = file.pread(_LEGACY_HEADER.size, position)
+    if len(front) < _LEGACY_HEADER.size:
+        return False
+    _, size, checksum, magic = _LEGACY_HEADER.unpack(front)
+    if magic not in (0, 1) or not _LEGACY_SIZE_MIN <= size <= file.size() - position - _LEGACY_CHECKSUM_END + 4:
+        return False
+    return crc32(file.pread(size - 4, position + _LEGACY_CHECKSUM_END)) == int(checksum)
 
 
 def _scan_file(file: File, scan: SegmentScan, on_scanned: ScanListener) -> None:

@@ -8,6 +8,8 @@ Kafka are those of 4.3: `LogLoader`, `LogSegment.sanityCheck`, `ProducerStateMan
 from __future__ import annotations
 
 import random
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -277,3 +279,33 @@ def test_torn_header_at_the_end_of_a_log_that_was_stopped_cleanly_is_cut() -> No
 
     assert log is not None
     assert log.log_end_offset == 24
+
+
+def legacy_batch(offset: int, magic: int, value: bytes) -> bytes:
+    """A message of the formats before Kafka 0.11."""
+    body = bytes([magic, 0]) + (b"\0" * 8 if magic else b"") + struct.pack(">i", -1) + struct.pack(">i", len(value)) + value
+    return struct.pack(">qiI", offset, len(body) + 4, zlib.crc32(body)) + body
+
+
+@pytest.mark.parametrize("magic", [0, 1])
+@pytest.mark.parametrize("cleanly", [True, False])
+def test_batches_from_before_magic_2_are_not_taken_for_damage(magic: int, cleanly: bool) -> None:
+    """Kafka 4.3 writes none but still serves what it has. This release refuses the directory, and leaves every byte where it is."""
+    before = stopped(cleanly=cleanly)
+    legacy = legacy_batch(30, magic, b"from 2016")
+    (path,) = damage_files(before.disk, "/b/payments-0", "24.log", lambda content: content + legacy)
+    content = before.disk.mount().read_bytes(path)
+
+    life = before.start()
+
+    assert [directory.is_online for directory in life.logs.directories] == [True, False]
+    assert "magic 2" in str(life.logs.directories[1].failure)
+    assert before.disk.mount().read_bytes(path) == content
+
+
+def test_damage_that_says_it_is_of_magic_1_is_cut() -> None:
+    before = stopped(cleanly=False)
+    torn = legacy_batch(30, 1, b"from 2016")[:-1]
+    assert damage_files(before.disk, "/b/payments-0", "24.log", lambda content: content + torn)
+
+    judge(before.start(), CrashKind.PROCESS, before.known)
