@@ -64,6 +64,8 @@ class MarkersDue:
     epoch: int
     is_commit: bool
     partitions: frozenset[TopicPartitionName]
+    # Tells the transactions of a producer that keeps its epoch from one another.
+    start_ms: int
 
 
 @final
@@ -214,9 +216,7 @@ class TransactionShard:
     def markers_written(self, due: MarkersDue, now: Moment) -> Outcome:
         """Every partition has its marker."""
         transaction = self._transactions.get(due.transactional_id)
-        if transaction is None or transaction.state not in PREPARED:
-            return Outcome()
-        if (transaction.producer_id, transaction.epoch) != (due.producer_id, due.epoch):
+        if transaction is None or transaction.state not in PREPARED or _markers_of(transaction) != due:
             return Outcome()
         return Outcome([self._put(transaction.completed(now.wall_ms))])
 
@@ -297,6 +297,7 @@ def _markers_of(transaction: Transaction) -> MarkersDue:
         transaction.epoch,
         transaction.state is TransactionState.PREPARE_COMMIT,
         transaction.partitions,
+        transaction.start_ms,
     )
 
 
