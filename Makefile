@@ -12,7 +12,7 @@ HOT_LIST := src/odradek/compiled_modules.txt
 HOT_SOURCES := $(wildcard $(addsuffix .py,$(addprefix src/,$(subst .,/,$(shell grep -v '^\#' $(HOT_LIST))))))
 GENERATORS := tools.generate_protocol tools.generate_compatibility
 
-.PHONY: help run test simulate torture check format compile benchmark pure clean
+.PHONY: help run test simulate torture faults check format compile benchmark pure clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo 'make test     all checks, then all tests'
 	@echo 'make simulate SEEDS=200 stories of SECONDS=20 each in a test tube (FIRST= says the first seed); what fails is kept'
 	@echo 'make torture  kill a node under load ROUNDS=100 times (SEED= repeats the plan), and see what it has lost'
+	@echo 'make faults   fail every operation of the storage in turn, and crash between any two of them (a few minutes)'
 	@echo 'make check    format, lint, types, floors, generated code (a minute)'
 	@echo 'make format   put the sources into form'
 	@echo 'make compile  compile the hot modules in place; make pure removes what was compiled'
@@ -42,6 +43,9 @@ test: check
 simulate: $(VENV)/.development $(VENV)/.compiled
 	PYTHONPATH=src:. $(BIN)/python -m odradek.testing.simulate --seeds $(or $(SEEDS),200) --seconds $(or $(SECONDS),20) \
 	  $(if $(FIRST),--first $(FIRST)) --keep tests/simulation/kept_seeds.txt
+
+faults: $(VENV)/.development $(VENV)/.compiled
+	ODRADEK_FAULTS=full $(BIN)/pytest tests/storage/faults
 
 # Crashes of the process only; it takes about two seconds a round, and keeps the directory of a story that went wrong.
 torture: $(VENV)/.development $(VENV)/.compiled
