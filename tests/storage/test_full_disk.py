@@ -130,6 +130,27 @@ def test_aborted_transaction_that_does_not_fit_into_its_index_is_not_forgotten()
     assert shelf.reopen_cleanly().aborted_transactions(0, 10) == aborted
 
 
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EFBIG, errno.EDQUOT])
+def test_want_of_descriptors_or_memory_is_no_broken_disk(number: int) -> None:
+    shelf, disk = shelf_on()
+    shelf.append("before")
+    shelf.log.close()
+    disk.crash(CrashKind.PROCESS, random.Random(0))
+    faults = FailOnce(0, only={Operation.OPEN, *WRITES}, error_number=number, under=f"{LOG_PATH}/{0:020d}.log")
+    faults.count = 1
+    shelf.filesystem = disk.mount(faults)
+    log = shelf.open(was_clean=True)
+    faults.count = 0
+
+    with pytest.raises(NoRoom):
+        shelf.append("refused")
+
+    assert faults.struck is not None
+    assert not log.is_offline
+    assert shelf.append("after") == 1
+    assert [value for _, value in read_values(log)] == [b"before", b"after"]
+
+
 def test_log_goes_offline_when_a_torn_tail_cannot_be_cut() -> None:
     class Broken:
         is_broken = False
