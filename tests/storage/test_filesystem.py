@@ -164,6 +164,16 @@ def test_space_is_known(place: Place) -> None:
     assert 0 < filesystem.usable_bytes(root) <= filesystem.total_bytes(root)
 
 
+def test_what_cannot_be_looked_at_is_not_taken_for_absent(tmp_path: Path) -> None:
+    """A replica whose disk fails at the wrong moment must not believe that it never voted."""
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+
+    for look in (RealFileSystem().exists, RealFileSystem().is_directory):
+        with pytest.raises(OSError, match="symbolic links"):
+            look(f"{tmp_path}/loop")
+        assert not look(f"{tmp_path}/absent/deeper")
+
+
 def test_syncing_reaches_files_and_directories(place: Place) -> None:
     filesystem, root = place
     file = filesystem.open(f"{root}/a", create=True)

@@ -16,6 +16,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Sequence
+from stat import S_ISDIR
 from typing import Protocol
 
 # How many buffers one writev takes (IOV_MAX of Linux and the BSDs).
@@ -69,7 +70,9 @@ class FileSystem(Protocol):
         """The file at `path` for reading and appending; FileNotFoundError unless it exists or `create` says to make it."""
         ...
 
-    def exists(self, path: str) -> bool: ...
+    def exists(self, path: str) -> bool:
+        """Whether there is something; a disk that cannot tell is an error, for an absent vote or mark means something."""
+        ...
 
     def is_directory(self, path: str) -> bool: ...
 
@@ -222,6 +225,14 @@ class RealLock:
             self._descriptor = None
 
 
+def _status(path: str) -> os.stat_result | None:
+    """What lies at `path`, None if there is nothing. Unlike `os.path.exists` it does not take an error of the disk for nothing."""
+    try:
+        return os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 class RealFileSystem:
     """The operating system's files."""
 
@@ -232,10 +243,11 @@ class RealFileSystem:
         return RealFile(os.open(path, flags | os.O_CREAT if create else flags, 0o644))
 
     def exists(self, path: str) -> bool:
-        return os.path.exists(path)
+        return _status(path) is not None
 
     def is_directory(self, path: str) -> bool:
-        return os.path.isdir(path)
+        status = _status(path)
+        return status is not None and S_ISDIR(status.st_mode)
 
     def size(self, path: str) -> int:
         return os.stat(path).st_size
