@@ -1,4 +1,4 @@
-"""A Kafka client inside the simulation, on the generated codec: one connection, one request at a time, and the truth about failures.
+"""A Kafka client inside the simulation, on the generated codec: one connection, and the truth about failures.
 
 It says what happened and decides nothing: a request that got no answer is a `NoAnswer`, and whether it was carried out nobody knows.
 Its reading can be slow (`pause_ms`), so that the node's answers pile up.
@@ -7,6 +7,7 @@ Its reading can be slow (`pause_ms`), so that the node's answers pile up.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
 from odradek.protocol import apis
@@ -45,17 +46,35 @@ class SimulatedClient:
         Raises:
             NoAnswer: and the connection is closed.
         """
+        (answer,) = [answer async for answer in self.request_many([request], response_type, version)]
+        return answer
+
+    async def request_many(
+        self, requests: Sequence[Message], response_type: type[ResponseType], version: int
+    ) -> AsyncIterator[ResponseType]:
+        """The responses to `requests`, which all leave before the first is answered.
+
+        Raises:
+            NoAnswer: and the connection is closed; those that were given are true.
+        """
+        first_id = self._correlation_id + 1
         try:
             async with asyncio.timeout(self._timeout_ms / 1000):
-                await self._send(self._frame(request, version))
-                frame = await self._receive_frame()
+                await self._send(b"".join([self._frame(request, version) for request in requests]))
         except (OSError, TimeoutError) as error:
             self.close()
             raise NoAnswer(f"{type(error).__name__}: {error}") from error
-        key = response_type.API_KEY
-        response, _ = response_type.decode(frame, 4 + apis.response_header_version(key, version), version)
-        assert int.from_bytes(frame[:4], "big") == self._correlation_id, "an answer to another request"
-        return response
+        for number in range(len(requests)):
+            try:
+                async with asyncio.timeout(self._timeout_ms / 1000):
+                    frame = await self._receive_frame()
+            except (OSError, TimeoutError) as error:
+                self.close()
+                raise NoAnswer(f"{type(error).__name__}: {error}") from error
+            key = response_type.API_KEY
+            response, _ = response_type.decode(frame, 4 + apis.response_header_version(key, version), version)
+            assert int.from_bytes(frame[:4], "big") == first_id + number, "an answer to another request"
+            yield response
 
     async def tell(self, request: Message, version: int) -> None:
         """Send a request that is not answered (Produce with `acks=0`).

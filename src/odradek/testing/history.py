@@ -70,6 +70,9 @@ class PartitionHistory:
     retention_ms_min: int | None = None
     crashes: int = 0
     power_cuts: int = 0
+    # The topic has the name of a deleted one. If a power cut brings that one's log back and tears its topic id, the new topic goes on where
+    # the old one's log began, since nobody knows any more whose it is: offsets are rather left out than given twice.
+    may_inherit_start: bool = False
     # What a producer snapshot knew of records that have been deleted since, nobody knows any more.
     is_snapshot_damaged: bool = False
     # A power cut can take a file and leave the next one: from here on there may be holes where nobody knew of a record.
@@ -108,6 +111,10 @@ class PartitionHistory:
         """Whether there may be no records from `first` to before `end`: a power cut may have taken them, and nobody was promised any."""
         is_after_cut = self.holes_from is not None and first >= self.holes_from
         return is_after_cut and not any(offset in self.at for offset in range(first, end))
+
+    def may_begin_late(self) -> bool:
+        """Whether the log may begin behind 0 though nobody has deleted anything: nothing in it was ever promised to stay."""
+        return self.may_inherit_start and self.durable_end == 0 and not self.at
 
     def note_log_start(self, asked: Moment, log_start: int, now_ms: int) -> None:
         """Somebody was told that the log begins at `log_start`. What was told before a crash may be as it was before."""

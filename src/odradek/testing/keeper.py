@@ -118,8 +118,9 @@ class Keeper:
             else:
                 raise BrokenPromise("no nonsense", f"creating {name} was answered {code.name}: {answer.error_message}")
         partitions = [PartitionHistory(name, topic_id, index) for index in range(asked.num_partitions)]
-        if RETENTION_MS in configs:
-            for partition in partitions:
+        for partition in partitions:
+            partition.may_inherit_start = former_name is not None
+            if RETENTION_MS in configs:
                 partition.retention_ms_min = int(configs[RETENTION_MS])
         topic = TopicHistory(name, topic_id, partitions, configs, 0 if configs.get(FLUSH_MESSAGES) == "1" else None)
         topic.is_name_shared = is_name_shared

@@ -110,6 +110,8 @@ class Producer:
                 await self._send_damaged(course)
             elif self._kind is ProducerKind.IDEMPOTENT and course.acknowledged and self._dice.random() < 0.25:
                 await self._send_again(course)
+            elif self._kind is not ProducerKind.SILENT and self._dice.random() < 0.2:
+                await self._produce_many(course)
             else:
                 await self._produce(course)
         self._client.close()
@@ -145,6 +147,48 @@ class Producer:
                 continue
             self._settle(course, batch, outcome)
             return
+
+    async def _produce_many(self, course: Course) -> None:
+        """Several batches that leave together, so that the node has them in one turn."""
+        partition = course.partition
+        batches = [self._new_batch(course) for _ in range(self._dice.randint(2, RECOGNISED_BATCHES - 1))]
+        waiting = dict.fromkeys(range(len(batches)))
+        asked, was_flushed, life = partition.moment(), self._topic.flushed_since, self._scene.node.lives_count
+        number = 0
+        try:
+            requests = [self._request(course, batch.data) for batch in batches]
+            async for response in self._client.request_many(requests, ProduceResponse, self._version):
+                answer = response.responses[0].partition_responses[0]
+                code = ErrorCode(answer.error_code)
+                self._scene.note(self.name, f"produce one of many to {partition}", {"error": code.name, "offset": answer.base_offset})
+                if code is ErrorCode.NONE:
+                    batches[number].life = life
+                    self._acknowledge(course, batches[number], asked, answer.base_offset, was_flushed)
+                    course.acknowledged.append(batches[number])
+                    del waiting[number]
+                number += 1
+        except NoAnswer as silence:
+            self._scene.note(self.name, f"produce many to {partition}: only {number} answers", {"reason": silence})
+        if self._kind is ProducerKind.IDEMPOTENT:
+            await self._insist(course, [batches[number] for number in waiting])
+        del course.acknowledged[:-RECOGNISED_BATCHES]
+
+    async def _insist(self, course: Course, waiting: list[Batch]) -> None:
+        """Send what got no good answer again, one by one, in order.
+
+        The node cannot be held to that: of a batch before the last one it may have forgotten that it has it (`_send_again`).
+        """
+        for batch in waiting:
+            outcome: ErrorCode | None = None
+            while (outcome is None or outcome in RETRIABLE) and not self._scene.is_over:
+                await back_off(self._dice)
+                outcome = await self._ask(course, batch)
+            if outcome is not ErrorCode.NONE:
+                if outcome is not None and outcome in UNKNOWN:
+                    self._scene.check_unknown(self._topic, outcome)
+                self._start_over()
+                return
+            course.acknowledged.append(batch)
 
     def _settle(self, course: Course, batch: Batch, outcome: ErrorCode) -> None:
         """A new batch was answered for good."""
@@ -214,11 +258,15 @@ class Producer:
             return None
         code = ErrorCode(answer.error_code)
         if code is ErrorCode.NONE:
-            is_durable = was_flushed is not None and was_flushed == self._topic.flushed_since
-            batch.base_offset = answer.base_offset
-            self._scene.judge.acknowledged(partition, asked, answer.base_offset, batch.values, is_durable=is_durable)
-            self._scene.count("acknowledged", len(batch.values))
+            self._acknowledge(course, batch, asked, answer.base_offset, was_flushed)
         return code
+
+    def _acknowledge(self, course: Course, batch: Batch, asked: Moment, base_offset: int, was_flushed: int | None) -> None:
+        """Show the judge what the node promised. It is for the disk if `flush.messages` was 1 from before the request until now."""
+        is_durable = was_flushed is not None and was_flushed == self._topic.flushed_since
+        batch.base_offset = base_offset
+        self._scene.judge.acknowledged(course.partition, asked, base_offset, batch.values, is_durable=is_durable)
+        self._scene.count("acknowledged", len(batch.values))
 
     async def _send(self, course: Course, data: bytes) -> PartitionProduceResponse | None:
         if self._acks == 0:

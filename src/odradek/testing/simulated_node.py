@@ -145,7 +145,8 @@ class SimulatedNode:
         around.trace.note(self.name, "starts", {"life": self.lives_count})
         self._task = around.loop.create_task(self._live(life, self._mount, dice, is_ready), context=context, name=self.name)
         await asyncio.wait([self._task, is_ready], timeout=START_S_MAX, return_when=asyncio.FIRST_COMPLETED)
-        if not is_ready.done():
+        # A machine can die at the very moment in which it is ready.
+        if not is_ready.done() or self.is_dying or not self.is_running:
             raise NodeFailed(f"{self.name} is not ready: {self.failure!r}")
         around.trace.note(self.name, "is ready")
 
