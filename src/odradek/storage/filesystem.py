@@ -1,10 +1,10 @@
 """Every touch of a disk, behind two protocols: `FileSystem` for names and `File` for bytes.
 
-`RealFileSystem` is the operating system, `memory_filesystem.MemoryFileSystem` a dictionary, and `testing.simulated_disk` a disk that fails
-and forgets as real ones do; the same tests run on all. Nothing here knows of logs. Files are opened with their whole path (a `str`, because path
-objects cost more than the calls they lead to), are only ever written at their end or cut, and close themselves when the last
-reference to them goes: whoever keeps a `File` for a `sendfile` under way can be sure that it stays open, whatever the cache of
-open files decides meanwhile.
+`RealFileSystem` is the operating system, `memory_filesystem.MemoryFileSystem` a dictionary, and `testing.simulated_disk` a disk that
+fails and forgets as real ones do; the same tests run on all. Nothing here knows of logs. Files are opened with their whole path (a `str`,
+because path objects cost more than the calls they lead to), are only ever written at their end or cut, and close themselves when the last
+reference to them goes: whoever keeps a `File` for a `sendfile` under way can be sure that it stays open, whatever the cache of open files
+decides meanwhile.
 
 `OSError` passes through; who owns a log directory turns it into `StorageFailure`.
 """
