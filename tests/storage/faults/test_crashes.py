@@ -24,7 +24,10 @@ from tests.storage.faults.model import Known
 from tests.storage.faults.script import run
 
 IS_FULL = os.environ.get("ODRADEK_FAULTS") == "full"
+# All of it is minutes of work.
+pytestmark = pytest.mark.timeout(3600 if IS_FULL else 120)
 MOMENTS_SAMPLED = 150
+RECOVERIES_SAMPLED = 15
 POWER_CUTS = 8 if IS_FULL else 2
 
 
@@ -101,3 +104,28 @@ def test_nothing_promised_is_lost_whenever_the_machine_stops(moments: list[Momen
     for moment in chosen:
         for round_number in range(POWER_CUTS if kind is CrashKind.POWER else 1):
             judge_moment(moment, kind, base_seed + moment.number * 100 + round_number)
+
+
+@pytest.mark.parametrize("kind", list(CrashKind))
+def test_recovery_that_is_interrupted_is_done_again(moments: list[Moment], kind: CrashKind) -> None:
+    """The machine stops once more before each operation with which the start after the crash changes the disk."""
+    base_seed = random.randrange(1 << 32)
+    dice = random.Random(base_seed)
+    for moment in moments[::7] if IS_FULL else dice.sample(moments, RECOVERIES_SAMPLED):
+        disk = moment.disk.copy()
+        disk.crash(kind, random.Random(base_seed + moment.number))
+        interruptions = _interruptions(disk, moment)
+        for number, interrupted in enumerate(interruptions):
+            judge_moment(interrupted, kind, base_seed + number)
+
+
+def _interruptions(disk: SimulatedDisk, crashed: Moment) -> list[Moment]:
+    """Start on a disk that has just crashed; the moments before all that the start changes or waits for."""
+    found: list[Moment] = []
+
+    def look(operation: Operation, path: str, size: int) -> None:
+        if operation in CHANGES | SYNCS:
+            found.append(Moment(crashed.number, operation, path, disk.copy(), crashed.known, crashed.now_ms))
+
+    Life(disk.mount(Watch(look)), ManualClock(crashed.now_ms), crashed.known).start()
+    return found

@@ -26,6 +26,8 @@ from tests.storage.faults.life import DISK_FAILURES, Life, formatted_disk
 from tests.storage.faults.script import run
 
 IS_FULL = os.environ.get("ODRADEK_FAULTS") == "full"
+# All of it is minutes of work.
+pytestmark = pytest.mark.timeout(3600 if IS_FULL else 120)
 FAULTS_SAMPLED = 120
 # What needs room: the others cannot find that there is none.
 NEED_ROOM = CHANGES - {Operation.UNLINK, Operation.REMOVE_DIRECTORY, Operation.TRUNCATE}
