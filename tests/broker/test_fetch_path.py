@@ -9,6 +9,7 @@ import pytest
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import ProtocolViolation
 from odradek.base.identifiers import ZERO_UUID, Uuid
+from odradek.broker.cold_reads import Warming
 from odradek.broker.fetch_path import ParkedFetch, handle_fetch
 from odradek.config.broker import BROKER_SETTINGS
 from odradek.config.settings import Settings
@@ -78,7 +79,9 @@ class Reader:
             request.replica_id = replica_id
         frame = bytearray(b"header")
         request.encode(frame, self.version)
-        return handle_fetch(self.node.as_node, self.node.context(FETCH, self.version), bytes(frame), len(b"header"), self._receive)
+        waiting = handle_fetch(self.node.as_node, self.node.context(FETCH, self.version), bytes(frame), len(b"header"), self._receive)
+        assert not isinstance(waiting, Warming), "a file in memory is never cold"
+        return waiting
 
     def _receive(self, pieces: list[bytes | FileRange]) -> None:
         self.pieces.append(pieces)

@@ -19,6 +19,7 @@ from odradek.base.errors import StorageFailure
 from odradek.base.identifiers import NodeId, Uuid, random_uuid
 from odradek.broker.append_turn import AppendTurn
 from odradek.broker.broker_lifecycle import BrokerLifecycle
+from odradek.broker.cold_reads import ColdReads
 from odradek.broker.controller_driver import ControllerDriver, ControllerTimes
 from odradek.broker.directory_assignments import DirectoryAssignments
 from odradek.broker.directory_watch import DirectoryWatch
@@ -384,6 +385,7 @@ class NodeRun:
             ),
             purgatory=self._purgatory,
             pool=self._pool,
+            cold_reads=ColdReads(self._loop, self._pool),
             turn=self._turn,
             bound_ports=dict(ports),
             advertised={endpoint.name: endpoint for endpoint in advertised_listeners(settings)},

@@ -5,6 +5,9 @@ limits (`fetch_plan`), and if that is less than `min_bytes` and nobody has an er
 of its partitions. A partition that grows is looked at alone; only when the sum is enough, everything is looked at again, and the
 answer is written (`fetch_response`). Reading committed and uncommitted, by name and by id, for consumers and for followers: one
 path (`KafkaApis.handleFetchRequest`, `DelayedFetch`).
+
+Records that are not in memory are read ahead first (`cold_reads`). Only an answer that can be given at once looks: a fetch that had
+to wait is about the end of a log, which was just written.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from typing import Final, final
 
 from odradek.base.error_codes import ErrorCode
 from odradek.base.identifiers import ZERO_UUID
+from odradek.broker.cold_reads import Warming
 from odradek.broker.fetch_plan import (
     FetchParameters,
     PartitionFetch,
@@ -100,7 +104,7 @@ class ParkedFetch:
         self._answer()
 
 
-def handle_fetch(node: Node, context: RequestContext, frame: bytes, body_position: int, reply: Reply) -> ParkedFetch | None:
+def handle_fetch(node: Node, context: RequestContext, frame: bytes, body_position: int, reply: Reply) -> ParkedFetch | Warming | None:
     """Answer the request in `frame` through `reply`, called once, now or later; returns what waits, if it does.
 
     Raises:
@@ -130,6 +134,9 @@ def handle_fetch(node: Node, context: RequestContext, frame: bytes, body_positio
     )
     results = read_all(known, parameters, node.partitions, image)
     if not results or parameters.wait_max_ms <= 0 or _is_enough(results, parameters.bytes_min):
+        cold = [result.cold for result in results if result.cold is not None]
+        if cold:
+            return node.cold_reads.warm(cold, lambda: reply(_response(node, context, session, [*results, *unknown])))
         reply(_response(node, context, session, [*results, *unknown]))
         return None
 

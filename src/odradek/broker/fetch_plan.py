@@ -21,6 +21,7 @@ from odradek.broker.partitions import PartitionRegistry
 from odradek.metadata.image import MetadataImage
 from odradek.net.output import FileRange
 from odradek.storage.errors import OffsetOutOfRange
+from odradek.storage.segment import LogSlice
 
 PartitionKey = tuple[str | bytes, int]
 AbortedTransactions = list[tuple[int, int]]
@@ -97,6 +98,7 @@ class PartitionResult:
 
     __slots__ = (
         "aborted",
+        "cold",
         "current_leader_epoch",
         "current_leader_id",
         "diverging_end_offset",
@@ -120,6 +122,8 @@ class PartitionResult:
         self.log_start_offset = UNKNOWN_OFFSET
         self.aborted: AbortedTransactions | None = None
         self.records: FileRange | None = None
+        # What of the records has to be read ahead before they are sent.
+        self.cold: LogSlice | None = None
         self.size = 0
         self.diverging_epoch = -1
         self.diverging_end_offset = UNKNOWN_OFFSET
@@ -240,6 +244,9 @@ def read_one(
     if found.size > 0:
         result.size = found.size
         result.records = FileRange(found.file, found.position, found.size)
+        # What was never waited for on its way to the disk is in memory: who follows the end of a log is not asked.
+        if offset < log.recovery_point and found.is_cold():
+            result.cold = found
         if result.aborted is not None:
             result.aborted = [(it.producer_id, it.first_offset) for it in log.aborted_transactions(offset, found.next_offset)]
     return result

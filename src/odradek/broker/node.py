@@ -16,6 +16,7 @@ from odradek.broker.request import RequestContext
 from odradek.config.settings import Settings
 
 if TYPE_CHECKING:
+    from odradek.broker.cold_reads import ColdReads
     from odradek.broker.dynamic_configuration import DynamicConfiguration
     from odradek.broker.fetch_sessions import FetchSessionCache
     from odradek.broker.group_coordinator import GroupCoordinator
@@ -66,6 +67,7 @@ class Node:
     transactions: TransactionCoordinator = field(init=False)
     purgatory: Purgatory
     pool: Executor
+    cold_reads: ColdReads
     turn: Turn
     # Ports the system chose for listeners that asked for port 0.
     bound_ports: dict[str, int]

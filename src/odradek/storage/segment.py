@@ -36,6 +36,8 @@ RECORDS_LOOKED_AT_MAX = 200_000
 BYTES_LOOKED_AT_MAX = 64 << 20
 # As many readers as have each their own place in one segment and still need no search.
 REMEMBERED_POSITIONS_MAX = 32
+# What is read at a time only to have it in the page cache.
+READ_AHEAD_BYTES = 256 << 10
 
 
 class TimestampAt(NamedTuple):
@@ -95,6 +97,21 @@ class LogSlice:
         self.position = position
         self.size = size
         self.next_offset = next_offset
+
+    def is_cold(self) -> bool:
+        """Whether sending would wait for the disk: the first or the last page is not in the page cache."""
+        file, last = self.file, self.position + self.size - 1
+        return file.pread_cached(1, self.position) is None or file.pread_cached(1, last) is None
+
+    def read_ahead(self) -> None:
+        """Bring every page into the page cache; waits for the disk.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        end = self.position + self.size
+        for position in range(self.position, end, READ_AHEAD_BYTES):
+            self.file.pread(min(READ_AHEAD_BYTES, end - position), position)
 
     def read(self) -> bytes:
         """The bytes themselves; may wait for the disk."""
