@@ -104,6 +104,7 @@ class Probe:
         return not self.is_refused()
 
 
+@pytest.mark.timeout(8 * CHANGE_SECONDS_MAX)
 @pytest.mark.parametrize("has_metadata_apart", [True, False], ids=["metadata-on-another-disk", "metadata-on-the-same-disk"])
 def test_a_full_disk_refuses_writes_serves_reads_and_takes_writes_again_when_there_is_room(
     tmp_path: Path, disk: SmallDisk, has_metadata_apart: bool
