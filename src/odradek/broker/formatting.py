@@ -91,7 +91,7 @@ def format_if_empty(
     """
     filesystem = filesystem or RealFileSystem()
     directories = _all_directories(settings)
-    if any(filesystem.exists(f"{directory}/{META_PROPERTIES}") for directory in directories):
+    if any(_may_be_formatted(filesystem, directory) for directory in directories):
         return None
     for directory in directories:
         _check_empty(filesystem, directory)
@@ -100,6 +100,14 @@ def format_if_empty(
     request = FormatRequest(cluster_id=uuid_to_text(random_uuid(dice)), quorum=quorum)
     format_directories(settings, request, filesystem=filesystem, clock=clock or SystemClock(), dice=dice)
     return request.cluster_id
+
+
+def _may_be_formatted(filesystem: FileSystem, directory: str) -> bool:
+    try:
+        return filesystem.exists(f"{directory}/{META_PROPERTIES}")
+    except OSError:
+        # Nobody makes a new cluster of a disk that cannot be looked at. The start says what is wrong with it, or does without it.
+        return True
 
 
 def _identity_of(filesystem: FileSystem, directory: str) -> MetaProperties | None:
