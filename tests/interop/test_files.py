@@ -1,4 +1,4 @@
-"""What Odradek leaves on disk after a clean stop, read by Apache Kafka: its dump tool, and a whole node started on the directory."""
+"""What Odradek leaves on disk after a clean stop, read by Apache Kafka's dump tool. `test_handover` starts whole nodes on it."""
 
 import os
 import re
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.clients.client import Beginning, Codec, Message, Writing
+from tests.conformance.clients.client import Codec, Message, Writing
 from tests.conformance.clients.librdkafka import Librdkafka
-from tests.conformance.corpus import BINARY_MESSAGES, TEXT_MESSAGES, contents
+from tests.conformance.corpus import BINARY_MESSAGES, TEXT_MESSAGES
 from tests.support.odradek_node import OdradekNode
-from tests.support.reference_kafka import ReferenceNode, ToolOutcome, missing_reason, run_tool
+from tests.support.reference_kafka import ToolOutcome, missing_reason, run_tool
 
 _TOPIC = "left-on-disk"
 _WRITTEN: Sequence[Message] = [*TEXT_MESSAGES, *BINARY_MESSAGES]
@@ -114,31 +114,3 @@ def test_metadata_snapshots_are_decoded(stopped_node: OdradekNode) -> None:
         told = _dump("--files", str(checkpoint), "--cluster-metadata-decoder").text
         assert "isvalid: false" not in told
         assert "baseOffset: 0" in told
-
-
-def test_kafka_starts_on_the_directory_and_serves_what_was_written(stopped_node: OdradekNode) -> None:
-    node = ReferenceNode(stopped_node.data_directory.parent)
-    node.start()
-    try:
-        client = Librdkafka(node.bootstrap)
-        read = client.read(_TOPIC, 0, Beginning(), 6 * len(_WRITTEN) + 4)
-        assert contents(read[: 6 * len(_WRITTEN)]) == contents([*_WRITTEN] * 6)
-        assert client.topic_setting(_TOPIC, "retention.ms") == "-1"
-        assert "deleted" not in client.topic_names()
-        client.write(_TOPIC, 0, _WRITTEN)
-        assert client.offsets(_TOPIC, 0) == (0, 7 * len(_WRITTEN) + 4)
-    finally:
-        node.stop()
-
-
-def test_odradek_starts_again_after_kafka_had_the_directory(stopped_node: OdradekNode) -> None:
-    """Runs after the scenario above, on what Kafka left; alone it is a plain restart."""
-    stopped_node.start()
-    try:
-        client = Librdkafka(stopped_node.bootstrap)
-        first, end = client.offsets(_TOPIC, 0)
-        assert first == 0
-        assert end >= 6 * len(_WRITTEN) + 4
-        assert contents(client.read(_TOPIC, 0, Beginning(), len(_WRITTEN))) == contents(_WRITTEN)
-    finally:
-        stopped_node.stop()
