@@ -152,6 +152,7 @@ def test_rebuilt_indexes_are_those_that_appending_made(seed: int, segment_bytes:
     log = shelf.open()
 
     assert read_values(log) == values
+    log.close()
     assert index_files(log) == made
 
 

@@ -14,7 +14,7 @@ from odradek.base.errors import CorruptRecords
 from odradek.base.identifiers import METADATA_TOPIC_NAME, Uuid
 from odradek.config.log_configuration import LogConfiguration
 from odradek.storage.checkpoint_file import EpochStart
-from odradek.storage.errors import CorruptCheckpoint, CorruptIndex, LostTopicId
+from odradek.storage.errors import CorruptCheckpoint, CorruptIndex, LostTopicId, room_can_wait
 from odradek.storage.file_names import (
     CLEANED_SUFFIX,
     DELETED_SUFFIX,
@@ -270,6 +270,10 @@ class _Loading:
                 now_ms=self._place.clock.now_ms(),
             )
         truncated = recover_segment(segment, self._configuration, self._producers, self._epochs, self._on_scanned)
+        if segment is not self._segments.active:
+            # The last one goes on growing, and until it is flushed its indexes would be made anew after the next crash in any case.
+            with room_can_wait():
+                segment.leave()
         self._replayed_to = self._producers.end_offset
         return truncated
 

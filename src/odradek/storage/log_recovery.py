@@ -48,9 +48,10 @@ def recover_segment(
     leader_epochs: LeaderEpochs,
     on_scanned: ScanListener = nobody_listens,
 ) -> int:
-    """Scan a segment, write its indexes anew, replay its producers and epochs, and cut off what is bad; how many bytes went.
+    """Scan a segment, make its indexes anew, replay its producers and epochs, and cut off what is bad; how many bytes went.
 
-    `producers` has to stand at the segment's beginning, and stands at its end afterwards.
+    `producers` has to stand at the segment's beginning, and stands at its end afterwards. The entries of the indexes wait in memory, as
+    after appending: they are written when the segment is left, or flushed.
 
     Raises:
         LegacyBatches: what would have to be cut off is whole, in a format that this release does not know.
@@ -73,10 +74,7 @@ def recover_segment(
         owner.complete_all()
     end.written_size = end.size
     producers.end_offset = int(scan.next_offset)
-    truncated = segment.cut_at(segment.size)
-    with room_can_wait():
-        segment.leave()
-    return truncated
+    return segment.cut_at(segment.size)
 
 
 def is_legacy_batch_at(file: File, position: int) -> bool:
