@@ -267,6 +267,20 @@ def test_stray_snapshots_are_removed_but_for_the_newest() -> None:
     assert [int(name[:20]) for name in shelf.names() if name.endswith(".snapshot")] == [2, 4, 6, 8]
 
 
+def test_snapshot_that_a_crash_interrupted_at_a_roll_is_whole_after_recovery() -> None:
+    """The new segment is there and empty, and the snapshot at its beginning has been made and not written."""
+    shelf = Shelf(small_segments())
+    shelf.append_batch(idempotent(0, 3))
+    shelf.log.roll()
+    snapshot = f"{LOG_PATH}/{3:020d}.snapshot"
+    whole = shelf.filesystem.read_bytes(snapshot)
+    shelf.filesystem.write_bytes(snapshot, b"", sync=False)
+
+    shelf.open()
+
+    assert shelf.filesystem.read_bytes(snapshot) == whole
+
+
 def test_file_system_protocol_is_what_the_memory_offers() -> None:
     filesystem: FileSystem = MemoryFileSystem()
     filesystem.make_directories("/a")

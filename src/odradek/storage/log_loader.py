@@ -197,6 +197,9 @@ class _Loading:
         self._producers.remove_stray_snapshots(segments.base_offsets)
         now_ms = self._place.clock.now_ms()
         if self._replayed_to == log_end_offset:
+            if self._producers.has_snapshot_at(log_end_offset):
+                # The crash may have come in the middle of it, when the segment that begins here was empty yet and is not scanned.
+                self._producers.renew_snapshot()
             self._producers.remove_expired(now_ms)
         else:
             rebuild_producers(
