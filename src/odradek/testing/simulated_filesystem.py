@@ -215,10 +215,11 @@ class SimulatedFileSystem:
             self._unlinked(replaced)
 
     def unlink(self, path: str) -> None:
-        self.begin(Operation.UNLINK, path)
         stored = self._find(path)
         if stored is None:
+            self.begin(Operation.LOOK, path)
             return
+        self.begin(Operation.UNLINK, path)
         file = _as_file(stored, path)
         self._parent(path).change({posixpath.basename(path): None})
         self._unlinked(file)
