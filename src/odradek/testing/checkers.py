@@ -55,7 +55,7 @@ class NothingLost(Checker):
                 )
 
     def out_of_range(self, partition: PartitionHistory, asked: Moment, offset: int, now_ms: int) -> None:
-        if partition.may_begin_late():
+        if partition.may_begin_behind(offset):
             return
         if asked.log_start <= offset <= asked.visible_end and not partition.may_be_gone(offset, now_ms):
             raise BrokenPromise("nothing lost", f"{partition} refuses {offset}, which is below its end {asked.visible_end} and not deleted")

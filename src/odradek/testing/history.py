@@ -112,9 +112,9 @@ class PartitionHistory:
         is_after_cut = self.holes_from is not None and first >= self.holes_from
         return is_after_cut and not any(offset in self.at for offset in range(first, end))
 
-    def may_begin_late(self) -> bool:
-        """Whether the log may begin behind 0 though nobody has deleted anything: nothing in it was ever promised to stay."""
-        return self.may_inherit_start and self.durable_end == 0 and not self.at
+    def may_begin_behind(self, offset: int) -> bool:
+        """Whether the log may begin behind `offset` though nobody has deleted anything."""
+        return self.may_inherit_start and min(self.at, default=offset + 1) > offset
 
     def note_log_start(self, asked: Moment, log_start: int, now_ms: int) -> None:
         """Somebody was told that the log begins at `log_start`. What was told before a crash may be as it was before."""

@@ -219,13 +219,14 @@ class Producer:
         batch = self._dice.choice(since or course.acknowledged[-1:])
         partition = course.partition
         asked = partition.moment()
+        is_known = batch.values[0] in partition.offset_of
         answer = await self._send(course, batch.data)
         if answer is None or answer.error_code in RETRIABLE or partition.is_outdated(asked):
             return
         code = ErrorCode(answer.error_code)
         if code in UNKNOWN:
             self._scene.check_unknown(self._topic, code)
-        elif batch.values[0] not in partition.offset_of:
+        elif not is_known:
             # A power cut took it. Whatever the node makes of it now, it is not to be relied on.
             self._start_over()
         elif code is not ErrorCode.NONE:
