@@ -14,7 +14,7 @@ from odradek.testing.simulate import KeptSeed, read_kept_seeds
 from odradek.testing.simulation import SimulationPlan, simulate
 
 SEEDS_COUNT = 200
-SEEDS_PER_TEST = 20
+SEEDS_PER_TEST = 10
 KEPT_SEEDS = Path(__file__).parent / "kept_seeds.txt"
 
 
