@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from odradek.base.clock import Clock
 from odradek.base.identifiers import NodeId
+from odradek.broker.encoded_topics import EncodedTopics
 from odradek.broker.request import RequestContext
 from odradek.config.settings import Settings
 
@@ -73,6 +74,7 @@ class Node:
     bound_ports: dict[str, int]
     # Listeners whose advertised host was given; clients of the others are told the address they dialled.
     advertised: dict[str, Endpoint]
+    encoded_topics: EncodedTopics = field(default_factory=EncodedTopics)
 
     @property
     def image(self) -> MetadataImage:

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 class VisibleReplicas:
     """One image as one client sees it."""
 
-    __slots__ = ("_context", "_image", "_node")
+    __slots__ = ("_context", "_image", "_node", "_reachable")
 
     def __init__(self, node: Node, image: MetadataImage, context: RequestContext) -> None:
         self._node = node
         self._image = image
         self._context = context
+        # A topic has thousands of partitions on a handful of brokers: whether a broker can be reached is found out once.
+        self._reachable: dict[int, BrokerRegistration | None] = {}
 
     def brokers(self) -> list[tuple[BrokerRegistration, str, int]]:
         """The brokers in service, fenced ones too, with the host and port for this client."""
@@ -38,17 +40,22 @@ class VisibleReplicas:
 
     def leader(self, partition: PartitionRegistration) -> int:
         """The leader if this client can reach it, -1 if not."""
-        broker = self._image.cluster.brokers.get(partition.leader)
-        if broker is None or self._node.endpoint_for(broker, self._context) is None:
-            return NO_LEADER
-        return partition.leader
+        return NO_LEADER if self._reached(partition.leader) is None else partition.leader
 
     def offline(self, partition: PartitionRegistration) -> list[int]:
         """The replicas that are down for this client."""
         return [broker_id for broker_id in partition.replicas if self._is_offline(partition, broker_id)]
 
     def _is_offline(self, partition: PartitionRegistration, broker_id: int) -> bool:
+        broker = self._reached(broker_id)
+        return broker is None or broker.is_fenced or not broker.has_online_directory(partition.directory_of(broker_id))
+
+    def _reached(self, broker_id: int) -> BrokerRegistration | None:
+        """The broker, fenced or not, if this client has a way to it."""
+        if broker_id in self._reachable:
+            return self._reachable[broker_id]
         broker = self._image.cluster.brokers.get(broker_id)
-        if broker is None or broker.is_fenced or self._node.endpoint_for(broker, self._context) is None:
-            return True
-        return not broker.has_online_directory(partition.directory_of(broker_id))
+        if broker is not None and self._node.endpoint_for(broker, self._context) is None:
+            broker = None
+        self._reachable[broker_id] = broker
+        return broker

@@ -13,6 +13,7 @@ from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import RequestRefused
 from odradek.base.identifiers import Uuid
 from odradek.broker.authorized_operations import CLUSTER_OPERATIONS, TOPIC_OPERATIONS
+from odradek.broker.encoded_topics import EncodedTopics
 from odradek.broker.handlers import (
     api_versions,
     describe_cluster,
@@ -33,7 +34,7 @@ from odradek.protocol.internal_records.metadata import (
     RegisterBrokerRecord,
     TopicRecord,
 )
-from odradek.protocol.message import Message, encode_message
+from odradek.protocol.message import Message, decode_message, encode_message
 from odradek.protocol.messages.allocate_producer_ids import AllocateProducerIdsResponse
 from odradek.protocol.messages.api_versions import ApiVersionsRequest
 from odradek.protocol.messages.create_topics import CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse
@@ -69,6 +70,7 @@ class ClusterNode(SmallNode):
             )
         )
         self.cluster_id = "5L6g3nShT-eMCtK--X86sw"
+        self.encoded_topics = EncodedTopics()
         self.controller = self
         self.asked: list[CreateTopicsRequest] = []
         self._is_address_advertised = is_address_advertised
@@ -93,9 +95,8 @@ class ClusterNode(SmallNode):
     def metadata(self, request: MetadataRequest, api_version: int = 13, listener: str = PLAINTEXT) -> MetadataResponse:
         outcome = metadata.handle(self.as_node, request, self.context(3, api_version, listener))
         response = outcome if isinstance(outcome, MetadataResponse) else asyncio.run(_awaited(outcome))
-        # What cannot be written in the version asked for would fail here.
-        encode_message(response, api_version)
-        return response
+        # As the client reads it. What cannot be written in the version asked for would fail here.
+        return decode_message(MetadataResponse, encode_message(response, api_version), api_version)
 
     def with_second_broker(self, *, is_fenced: bool) -> ClusterNode:
         endpoints = [BrokerEndpoint(name=PLAINTEXT, host="broker-2", port=9092)]
@@ -179,7 +180,9 @@ def test_every_version_of_metadata_shows_topic_leader_and_broker(api_version: in
     assert (topic.name, topic.error_code, len(topic.partitions)) == ("orders", ErrorCode.NONE, 2)
     assert {(partition.leader_id, partition.error_code) for partition in topic.partitions} == {(NODE_ID, ErrorCode.NONE)}
     assert [(broker.node_id, broker.host, broker.port) for broker in response.brokers] == [(NODE_ID, "broker-1", 9092)]
-    assert (response.cluster_id, response.controller_id) == (node.cluster_id, NODE_ID)
+    # Version 0 names no controller, 1 no cluster yet.
+    assert response.cluster_id == (node.cluster_id if api_version >= 2 else None)
+    assert response.controller_id == (NODE_ID if api_version >= 1 else -1)
 
 
 def test_null_asks_for_all_topics_and_none_for_none_but_in_version_zero() -> None:

@@ -15,10 +15,10 @@ from odradek.base.errors import RequestRefused
 from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.broker.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from odradek.broker.auto_topic_creation import create_topics
+from odradek.broker.encoded_topics import View
 from odradek.broker.visible_replicas import VisibleReplicas
 from odradek.config.broker_node_settings import AUTO_CREATE_TOPICS_ENABLE
 from odradek.controller.topic_names import is_internal_topic, topic_name_complaint
-from odradek.metadata.image import MetadataImage
 from odradek.metadata.partition_registration import NO_LEADER, PartitionRegistration
 from odradek.metadata.topics import TopicImage
 from odradek.protocol.messages.metadata import (
@@ -95,14 +95,12 @@ def _answer(
     creation_errors: dict[str, ErrorCode],
 ) -> MetadataResponse:
     image = node.image
-    builder = _TopicsBuilder(image, VisibleReplicas(node, image, context), context.api_version, creation_errors)
+    replicas = VisibleReplicas(node, image, context)
+    builder = _TopicsBuilder(node, request, context, replicas, creation_errors)
     topics = [builder.known(topic) for topic in image.topics.by_name.values()] if asked is None else builder.asked(asked)
-    if request.include_topic_authorized_operations:
-        for topic in topics:
-            topic.topic_authorized_operations = TOPIC_OPERATIONS
     brokers = [
         MetadataResponseBroker(node_id=broker.node_id, host=host, port=port, rack=broker.rack)
-        for broker, host, port in VisibleReplicas(node, image, context).brokers()
+        for broker, host, port in replicas.brokers()
         if not broker.is_fenced
     ]
     return MetadataResponse(
@@ -118,12 +116,21 @@ def _answer(
 class _TopicsBuilder:
     """Topics as one client sees them."""
 
-    __slots__ = ("_api_version", "_creation_errors", "_image", "_replicas")
+    __slots__ = ("_creation_errors", "_encoded", "_image", "_operations", "_replicas", "_view")
 
-    def __init__(self, image: MetadataImage, replicas: VisibleReplicas, api_version: int, creation_errors: dict[str, ErrorCode]) -> None:
-        self._image = image
+    def __init__(
+        self,
+        node: Node,
+        request: MetadataRequest,
+        context: RequestContext,
+        replicas: VisibleReplicas,
+        creation_errors: dict[str, ErrorCode],
+    ) -> None:
+        self._image = node.image
+        self._encoded = node.encoded_topics
         self._replicas = replicas
-        self._api_version = api_version
+        self._view = View(context.listener_name, context.api_version, request.include_topic_authorized_operations)
+        self._operations = TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED
         self._creation_errors = creation_errors
 
     def asked(self, asked: Iterable[MetadataRequestTopic]) -> list[MetadataResponseTopic]:
@@ -135,17 +142,23 @@ class _TopicsBuilder:
         return [self._by_name(name) for name in names]
 
     def known(self, topic: TopicImage) -> MetadataResponseTopic:
+        return self._encoded.topic(self._view, topic, self._image.cluster, self._described)
+
+    def _described(self, topic: TopicImage) -> MetadataResponseTopic:
         return MetadataResponseTopic(
             name=topic.name,
             topic_id=topic.id,
             is_internal=is_internal_topic(topic.name),
             partitions=[self._partition(index, registration) for index, registration in topic.partitions.items()],
+            topic_authorized_operations=self._operations,
         )
 
     def _by_id(self, topic_id: Uuid) -> MetadataResponseTopic:
         topic = self._image.topics.by_id.get(topic_id)
         if topic is None:
-            return MetadataResponseTopic(error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id)
+            return MetadataResponseTopic(
+                error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id, topic_authorized_operations=self._operations
+            )
         return self.known(topic)
 
     def _by_name(self, name: str) -> MetadataResponseTopic:
@@ -155,7 +168,9 @@ class _TopicsBuilder:
         code = self._creation_errors.get(name, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         if topic_name_complaint(name) is not None:
             code = ErrorCode.INVALID_TOPIC_EXCEPTION
-        return MetadataResponseTopic(error_code=code, name=name, is_internal=is_internal_topic(name))
+        return MetadataResponseTopic(
+            error_code=code, name=name, is_internal=is_internal_topic(name), topic_authorized_operations=self._operations
+        )
 
     def _partition(self, index: int, registration: PartitionRegistration) -> MetadataResponsePartition:
         leader = self._replicas.leader(registration)
@@ -163,10 +178,10 @@ class _TopicsBuilder:
         if leader == NO_LEADER:
             is_unreachable = registration.leader in self._image.cluster.brokers
             code = ErrorCode.LEADER_NOT_AVAILABLE
-            if is_unreachable and self._api_version >= KNOWS_LISTENER_NOT_FOUND_SINCE:
+            if is_unreachable and self._view.version >= KNOWS_LISTENER_NOT_FOUND_SINCE:
                 code = ErrorCode.LISTENER_NOT_FOUND
         replicas, isr = list(registration.replicas), list(registration.isr)
-        if self._api_version == 0:
+        if self._view.version == 0:
             # The first version names only replicas that are up, and says so by an error when that leaves any out.
             offline = self._replicas.offline(registration)
             replicas = [broker_id for broker_id in replicas if broker_id not in offline]
