@@ -112,10 +112,10 @@ def test_refusal_carries_the_code_in_every_version(api_key: int, version: int) -
 
 
 def test_group_api_without_handler_asks_the_client_to_come_again() -> None:
-    """The group coordinator belongs to a later release; a client that finds none waits and looks again."""
-    request = apis.request_type(11)()
+    """The coordinator of share groups belongs to a later release; a client that finds none waits and looks again."""
+    request = apis.request_type(76)()
 
-    response = refusals.handle(typing.cast(Any, None), request, context_of(11, 9))
+    response = refusals.handle(typing.cast(Any, None), request, context_of(76, 1))
 
     assert list(codes_in(response)) == [ErrorCode.COORDINATOR_NOT_AVAILABLE]
 

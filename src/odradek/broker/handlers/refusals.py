@@ -29,18 +29,8 @@ if TYPE_CHECKING:
 
 NO_AUTHORIZER: Final = "No Authorizer is configured."
 
-# Groups, share groups and transactions have their coordinators in a later release: a client waits and asks again.
-_COORDINATOR_KEYS: Final = (
-    *range(8, 17),
-    *range(24, 27),
-    28,
-    42,
-    47,
-    *range(65, 67),
-    *range(68, 70),
-    *range(76, 78),
-    *range(83, 93),
-)
+# Share and streams groups have their coordinators in a later release: a client waits and asks again.
+_COORDINATOR_KEYS: Final = (*range(76, 78), *range(83, 93))
 _CODE_BY_KEY: Final[Mapping[int, tuple[ErrorCode, str | None]]] = {
     **dict.fromkeys(_COORDINATOR_KEYS, (ErrorCode.COORDINATOR_NOT_AVAILABLE, None)),
     # Without SASL on the listener there is no state in which these may come.
