@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from benchmarks.brokers import Broker
 from benchmarks.latency_histogram import LatencyHistogram
 from benchmarks.load_generator import LoadPlan, OffsetWalk, held_load, parsed_outcome, run_load
 from benchmarks.odradek_install import NotMeasurable
@@ -167,12 +169,13 @@ def test_held_connections_have_each_sent_one_request(broker_that: Callable[[Answ
 
 
 def test_nobody_listens_is_a_sentence() -> None:
-    broker = ScriptedBroker(lambda number, _: FINE)
-    address = broker.as_broker()
-    broker.close()
+    with socket.socket() as silent:
+        # A port that is taken and on which nobody listens: one that was given up could be somebody else's by now.
+        silent.bind(("127.0.0.1", 0))
+        address = Broker(host="127.0.0.1", port=silent.getsockname()[1], process_id=None, data_directory=None)
 
-    with pytest.raises(NotMeasurable, match="no connection"):
-        run_load(address, LoadPlan(frames=[frame(b"")], connections=1, in_flight=1, measured_s=0.1))
+        with pytest.raises(NotMeasurable, match="no connection"):
+            run_load(address, LoadPlan(frames=[frame(b"")], connections=1, in_flight=1, measured_s=0.1))
 
 
 def test_nothing_answered_is_no_measurement() -> None:

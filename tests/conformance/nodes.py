@@ -18,10 +18,23 @@ TARGETS: Final = (ODRADEK, APACHE_KAFKA)
 PLAIN: Final = "plain"
 AUTO_CREATING: Final = "auto-creating"
 HOUSEKEEPING: Final = "housekeeping"
+# Groups find themselves at once and hear of changes within half a second; their topics and those of transactions are small.
+COORDINATING: Final = "coordinating"
 _SETTINGS_BY_FLAVOUR: Final[Mapping[str, Mapping[str, str]]] = {
     PLAIN: {"auto.create.topics.enable": "false"},
     AUTO_CREATING: {"auto.create.topics.enable": "true", "num.partitions": "3"},
     HOUSEKEEPING: {"log.initial.task.delay.ms": "0", "log.retention.check.interval.ms": "300"},
+    COORDINATING: {
+        "auto.create.topics.enable": "false",
+        "group.initial.rebalance.delay.ms": "0",
+        "group.consumer.min.heartbeat.interval.ms": "500",
+        "group.consumer.heartbeat.interval.ms": "500",
+        "offsets.topic.num.partitions": "3",
+        "offsets.topic.replication.factor": "1",
+        "transaction.state.log.num.partitions": "3",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+    },
 }
 
 

@@ -179,6 +179,22 @@ def test_index_of_the_last_segment_that_cannot_be_right_is_made_anew() -> None:
     assert index_files(shelf.open(was_clean=True)) == made
 
 
+@pytest.mark.parametrize("suffix", [".index", ".timeindex"])
+def test_zeros_that_kafka_had_reserved_in_an_index_do_not_outlive_a_recovery(suffix: str) -> None:
+    """A second kill would leave them to Kafka's tools, which take them for entries and the index for corrupt."""
+    shelf = filled(3, segment_bytes=5000)
+    shelf.log.close()
+    path = f"{LOG_PATH}/{0:020d}{suffix}"
+    entries = shelf.filesystem.read_bytes(path)
+    shelf.filesystem.write_bytes(path, entries + bytes(1200), sync=False)
+
+    log = shelf.open()
+
+    assert entries.startswith(shelf.filesystem.read_bytes(path))
+    log.close()
+    assert shelf.filesystem.read_bytes(path) == entries
+
+
 def test_zeros_behind_the_last_batch_are_cut_off() -> None:
     """A file system may have grown the file before it wrote the data."""
     shelf = filled()

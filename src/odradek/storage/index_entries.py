@@ -124,6 +124,20 @@ class IndexEntries:
         self._written_count = 0
         self._is_rebuilt = True
 
+    def give_back_room(self) -> None:
+        """After a rebuild: no zeros may stay in the file behind its entries, which go on waiting.
+
+        Kafka reserves ten mebibytes of zeros, and a kill keeps it from cutting them off. Its tools take them for entries, and find the
+        index corrupt. Anything else is left alone: the entry that a clean stop has added at the end is a true one.
+        """
+        size = self._handle.size()
+        if size <= len(self._pending):
+            return
+        file = self._handle.file()
+        if not any(file.pread(self.entry_size, size - self.entry_size)):
+            self._keep_what_agrees()
+            file.truncate(self._written_count * self.entry_size)
+
     def write_pending(self) -> None:
         """Bring what waits to the file; makes the file if there is none."""
         if self._is_rebuilt:

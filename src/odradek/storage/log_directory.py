@@ -79,7 +79,11 @@ class LogDirectory:
             StartRefused: it is not formatted, its identity cannot be read, or another node has it.
             OSError: the disk failed.
         """
-        meta = read_meta_properties(filesystem, path)
+        try:
+            meta = read_meta_properties(filesystem, path)
+        except OSError as error:
+            error.filename = f"{path}/{META_PROPERTIES}"
+            raise
         if meta is None:
             raise StartRefused(f"{path} has no {META_PROPERTIES}: format it first (odradek storage format)")
         lock = filesystem.lock(f"{path}/{LOCK_FILE}")

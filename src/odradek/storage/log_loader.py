@@ -273,8 +273,10 @@ class _Loading:
                 now_ms=self._place.clock.now_ms(),
             )
         truncated = recover_segment(segment, self._configuration, self._producers, self._epochs, self._on_scanned)
-        if segment is not self._segments.active:
-            # The last one goes on growing, and until it is flushed its indexes would be made anew after the next crash in any case.
+        if segment is self._segments.active:
+            # This one goes on growing, and until it is flushed its indexes would be made anew after the next crash in any case.
+            segment.give_back_room()
+        else:
             with room_can_wait():
                 segment.leave()
         self._replayed_to = self._producers.end_offset

@@ -69,6 +69,13 @@ class FileHandle:
                 self._open_files.opened(self)
         return file
 
+    def size(self) -> int:
+        """How long the file is, without opening it; 0 where there is none."""
+        try:
+            return self._open_files.filesystem.size(self.path)
+        except FileNotFoundError:
+            return 0
+
     def settle_in(self, open_files: OpenFiles) -> None:
         """Be counted among these from now on. The file may not be open."""
         assert self._file is None

@@ -302,6 +302,11 @@ class Segment:
         self.end = SegmentEnd(self.base_offset, size, self.offset_index, self.time_index, old.created_ms, old.jitter_ms)
         return self.end
 
+    def give_back_room(self) -> None:
+        """After recovery: let the files of offsets and times hold nothing but entries. What is found anew waits in memory."""
+        self.offset_index.entries.give_back_room()
+        self.time_index.entries.give_back_room()
+
     def write_indexes(self) -> None:
         """Bring index entries that wait in memory to their files."""
         self.end.write_indexes()
