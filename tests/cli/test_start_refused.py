@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ def taken_port() -> Iterator[int]:
 def error_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """The sentence with which the command refuses; it is the only thing that it says."""
     assert main(arguments) == ExitCode.REFUSED
+    assert gc.isenabled(), "whoever calls the command from a program of his own goes on without a collector"
     said = capsys.readouterr()
     assert said.out == ""
     first, *others = said.err.splitlines()

@@ -66,6 +66,8 @@ async def _serve(settings: Settings, ready: Callable[[ReadyReport], None], on_re
         log.critical("node failed", exc_info=failures)
         return 1
     finally:
+        # A start that is refused has not come to it, and whoever called goes on living.
+        gc.enable()
         for number in STOP_SIGNALS:
             loop.remove_signal_handler(number)
     return 0

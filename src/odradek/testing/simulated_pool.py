@@ -92,5 +92,7 @@ class SimulatedPool(Executor):
 
     def _finish(self, work: _Work) -> None:
         del self._running[work]
+        # The timer knows the work: together they would keep what the call holds, open files among it, until somebody collects.
+        work.timer = None
         work.run()
         self._start_some()
