@@ -116,7 +116,7 @@ class GroupCoordinator:
 
 def _settings_of(configuration: DynamicConfiguration) -> Callable[[], GroupSettings]:
     """What the coordinator has to know, as it is set now."""
-    from odradek.coordinator.group.settings import GroupSettings
+    from odradek.coordinator.group.settings import GroupSettings, MigrationPolicy
 
     def settings() -> GroupSettings:
         return GroupSettings(
@@ -133,6 +133,7 @@ def _settings_of(configuration: DynamicConfiguration) -> Callable[[], GroupSetti
             consumer_members_max=configuration[setting.GROUP_CONSUMER_MAX_SIZE],
             consumer_assignors=_assignors(configuration[setting.GROUP_CONSUMER_ASSIGNORS]),
             consumer_regex_refresh_interval_ms=configuration[setting.GROUP_CONSUMER_REGEX_REFRESH_INTERVAL_MS],
+            consumer_migration_policy=MigrationPolicy(configuration[setting.GROUP_CONSUMER_MIGRATION_POLICY].lower()),
         )
 
     return settings
@@ -140,7 +141,7 @@ def _settings_of(configuration: DynamicConfiguration) -> Callable[[], GroupSetti
 
 def _assignors(names: Sequence[str]) -> tuple[str, ...]:
     """The assignors that are chosen, under their short names; Kafka's classes are known by theirs, others cannot run here."""
-    from odradek.coordinator.group.consumer_heartbeat import ASSIGNORS
+    from odradek.coordinator.group.consumer_steps import ASSIGNORS
 
     short = [ASSIGNOR_BY_CLASS.get(name, name) for name in names]
     return tuple(name for name in short if name in ASSIGNORS) or tuple(ASSIGNORS)

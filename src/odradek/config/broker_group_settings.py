@@ -140,7 +140,6 @@ GROUP_CONSUMER_MIGRATION_POLICY = string(
     "group.consumer.migration.policy",
     "bidirectional",
     "Whether groups may move between the classic and the consumer protocol while members are there.",
-    effect=INERT,
     validator=OneOfAnyCase(("DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL")),
 )
 

@@ -1,92 +1,23 @@
-"""One shard of the group coordinator with a log of records and a clock that is moved by hand: what a story is told with.
-
-After every step the records that were written are replayed into a second shard, which must know the same of everything that outlives a
-crash.
-"""
+"""Requests of the classic protocol to a shard, and stories of groups that speak nothing else."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TypeVar
+from collections.abc import Sequence
 
 from odradek.base.error_codes import ErrorCode
 from odradek.coordinator.group.caller import Caller
 from odradek.coordinator.group.classic_group import ClassicGroup, ClassicState
-from odradek.coordinator.group.records import RECORD_TYPES
-from odradek.coordinator.group.settings import GroupSettings
-from odradek.coordinator.group.shard import GroupShard
-from odradek.coordinator.record import CoordinatorRecord, decode_record
-from odradek.coordinator.shard import Answer, Moment, Outcome, Refusal, Ticket
-from odradek.metadata.image import EMPTY_IMAGE
+from odradek.coordinator.shard import Refusal, Ticket
 from odradek.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from odradek.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
 from odradek.protocol.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse, MemberIdentity
 from odradek.protocol.messages.offset_commit import OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse
-
-GROUP = "readers"
-START_MS = 1_700_000_000_000
-
-AnyAnswer = TypeVar("AnyAnswer")
+from tests.coordinator.group.shard_story import GROUP, ShardStory
 
 
-class GroupStory:
-    """Tells a story to a shard. Answers are kept by ticket until somebody asks for them."""
-
-    def __init__(self, **settings: int) -> None:
-        self.settings = replace(GroupSettings(), **settings)  # type: ignore[arg-type]
-        self.records: list[CoordinatorRecord] = []
-        self.answers: dict[Ticket, Answer] = {}
-        self.elapsed_ms = 0
-        self._tickets = 0
-        self.shard = self._new_shard()
-        self._take(self.shard.on_loaded(EMPTY_IMAGE, self.now))
-
-    @property
-    def now(self) -> Moment:
-        return Moment(START_MS + self.elapsed_ms, self.elapsed_ms)
-
-    @property
-    def group(self) -> ClassicGroup:
-        group = self.shard.groups.get(GROUP)
-        assert isinstance(group, ClassicGroup)
-        return group
-
-    def ask(self, question: Callable[[Ticket], Outcome]) -> Ticket:
-        """Ask the shard; the ticket of the answer, which may come later."""
-        self._tickets += 1
-        ticket = Ticket(self._tickets)
-        self._take(question(ticket))
-        return ticket
-
-    def advance(self, elapsed_ms: int) -> None:
-        """Let time pass, from deadline to deadline."""
-        end_ms = self.elapsed_ms + elapsed_ms
-        while (deadline_ms := self.shard.next_deadline_ms()) is not None and deadline_ms <= end_ms:
-            self.elapsed_ms = max(deadline_ms, self.elapsed_ms)
-            for outcome in self.shard.act_on_time(self.now):
-                self._take(outcome)
-        self.elapsed_ms = end_ms
-
-    def reload(self) -> None:
-        """The coordinator crashes, and another one loads what it wrote; nobody who waited is ever answered."""
-        self.shard = self._replayed()
-        self._take(self.shard.on_loaded(EMPTY_IMAGE, self.now))
-
-    def answer(self, ticket: Ticket, kind: type[AnyAnswer]) -> AnyAnswer:
-        """What `ticket` was answered."""
-        answer = self.answers[ticket]
-        assert isinstance(answer, kind), f"answered {answer}"
-        return answer
-
-    def code(self, ticket: Ticket) -> ErrorCode:
-        """The error of the answer, whatever form it has."""
-        answer = self.answers[ticket]
-        return answer.code if isinstance(answer, Refusal) else ErrorCode(answer.error_code)  # type: ignore[attr-defined]
-
-    # Requests
+class ClassicRequestsStory(ShardStory):
+    """A shard that is sent requests of the classic protocol."""
 
     def join(
         self,
@@ -119,13 +50,21 @@ class GroupStory:
         return first.member_id, self.join(first.member_id, **details)  # type: ignore[arg-type]
 
     def sync(
-        self, member_id: str, generation: int, assignments: dict[str, bytes] | None = None, *, instance_id: str | None = None
+        self,
+        member_id: str,
+        generation: int,
+        assignments: dict[str, bytes] | None = None,
+        *,
+        instance_id: str | None = None,
+        protocol: str | None = None,
     ) -> Ticket:
         request = SyncGroupRequest(
             group_id=GROUP,
             generation_id=generation,
             member_id=member_id,
             group_instance_id=instance_id,
+            protocol_type=None if protocol is None else "consumer",
+            protocol_name=protocol,
             assignments=[SyncGroupRequestAssignment(member_id=key, assignment=value) for key, value in (assignments or {}).items()],
         )
         return self.ask(lambda ticket: self.shard.sync(ticket, request, self.now))
@@ -172,6 +111,14 @@ class GroupStory:
         found = self.shard.offsets.get(GROUP, topic, partition)
         return None if found is None else found.offset
 
+
+class GroupStory(ClassicRequestsStory):
+    """A story of a classic group."""
+
+    @property
+    def group(self) -> ClassicGroup:
+        return self.classic_group
+
     def stable_group(self, members: int = 1, **details: object) -> list[str]:
         """A group of that many members in a stable generation; the ids of the members, the leader first."""
         joined = [self.join_with_id(client_id=f"client{number}", **details) for number in range(members)]
@@ -186,41 +133,3 @@ class GroupStory:
             assert self.answer(ticket, SyncGroupResponse).error_code == ErrorCode.NONE
         assert self.group.state is ClassicState.STABLE
         return [leader, *(member_id for member_id in ids if member_id != leader)]
-
-    # The log
-
-    def _take(self, outcome: Outcome) -> None:
-        for record in outcome.records:
-            if not record.is_applied:
-                self.shard.replay(record, offset=len(self.records), producer_id=-1)
-            self.records.append(record)
-        for ticket, answer in outcome.answers:
-            assert ticket not in self.answers, "a request is answered once"
-            self.answers[ticket] = answer
-        self._check_replay()
-
-    def _new_shard(self) -> GroupShard:
-        return GroupShard(lambda: self.settings, random.Random(1))
-
-    def _replayed(self) -> GroupShard:
-        shard = self._new_shard()
-        for offset, record in enumerate(self.records):
-            decoded = decode_record(RECORD_TYPES, record.encoded_key(), record.encoded_value())
-            assert decoded is not None
-            shard.replay(decoded, offset=offset, producer_id=-1)
-        return shard
-
-    def _check_replay(self) -> None:
-        replayed = self._replayed()
-        for group_id in {*self.shard.offsets.groups(), *replayed.offsets.groups()}:
-            assert self.shard.offsets.of_group(group_id) == replayed.offsets.of_group(group_id)
-        for group in self.shard.groups:
-            again = replayed.groups.get(group.group_id)
-            assert isinstance(group, ClassicGroup)
-            if group.state is ClassicState.STABLE:
-                assert isinstance(again, ClassicGroup)
-                assert again.generation == group.generation
-                # Those who have gone since are found missing when their sessions end.
-                assert {key: it.assignment for key, it in group.members.items()}.items() <= {
-                    key: it.assignment for key, it in again.members.items()
-                }.items()

@@ -9,7 +9,8 @@ from odradek.coordinator.group.classic_group import ClassicState
 from odradek.protocol.internal_records.group import GroupMetadataValue
 from odradek.protocol.messages.join_group import JoinGroupResponse
 from odradek.protocol.messages.sync_group import SyncGroupResponse
-from tests.coordinator.group.group_story import GROUP, GroupStory
+from tests.coordinator.group.group_story import GroupStory
+from tests.coordinator.group.shard_story import GROUP
 
 
 def test_dynamic_member_is_given_an_id_and_comes_back_with_it() -> None:
@@ -252,6 +253,19 @@ def test_static_leader_of_an_older_client_is_told_that_its_former_self_leads() -
     again = story.answer(story.join(instance_id="i", version=8), JoinGroupResponse)
 
     assert (again.leader, again.members, again.skip_assignment) == (old, [], False)
+
+
+def test_static_member_that_comes_back_with_other_topics_has_all_assigned_anew() -> None:
+    story = GroupStory()
+    orders, bills = (bytes(4) + b"\0\1\0\6" + topic + bytes(4) for topic in (b"orders", b"billss"))
+    first = story.join(instance_id="i", protocols=(("range", orders),))
+    story.advance(3_000)
+    old = story.answer(first, JoinGroupResponse).member_id
+    story.sync(old, 1, {old: b"mine"}, instance_id="i")
+
+    again = story.answer(story.join(instance_id="i", protocols=(("range", bills),)), JoinGroupResponse)
+
+    assert (again.generation_id, again.skip_assignment, again.leader) == (2, False, again.member_id)
 
 
 def test_static_member_is_waited_for_through_a_rebalance() -> None:

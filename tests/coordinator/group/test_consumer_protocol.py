@@ -121,8 +121,8 @@ def test_epochs_that_cannot_be_are_fenced() -> None:
     one.join()
 
     for epoch in (one.epoch + 1, one.epoch + 100):
-        assert story.heartbeat("one", epoch, owned=one.holds).error_code == ErrorCode.FENCED_MEMBER_EPOCH
-    assert story.heartbeat("ghost", 1).error_code == ErrorCode.UNKNOWN_MEMBER_ID
+        assert story.consumer_heartbeat("one", epoch, owned=one.holds).error_code == ErrorCode.FENCED_MEMBER_EPOCH
+    assert story.consumer_heartbeat("ghost", 1).error_code == ErrorCode.UNKNOWN_MEMBER_ID
     assert one.beat().error_code == ErrorCode.NONE
 
 
@@ -133,7 +133,7 @@ def test_heartbeat_without_news_writes_nothing_and_says_nothing() -> None:
     one.beat()
     before = len(story.records)
 
-    response = story.heartbeat("one", one.epoch)
+    response = story.consumer_heartbeat("one", one.epoch)
 
     assert response.assignment is None
     assert len(story.records) == before
@@ -144,7 +144,7 @@ def test_member_that_says_everything_is_told_everything() -> None:
     one = Consumer(story, "one")
     one.join()
 
-    response = story.heartbeat("one", one.epoch, topics=["orders"], owned=one.holds, rebalance_timeout_ms=30_000)
+    response = story.consumer_heartbeat("one", one.epoch, topics=["orders"], owned=one.holds, rebalance_timeout_ms=30_000)
 
     assert response.assignment is not None
 
@@ -154,7 +154,7 @@ def test_other_subscription_gives_up_what_is_not_wanted_any_more() -> None:
     one = Consumer(story, "one", ["orders"])
     one.join()
 
-    response = story.heartbeat("one", one.epoch, topics=["bills"], owned=one.holds)
+    response = story.consumer_heartbeat("one", one.epoch, topics=["bills"], owned=one.holds)
 
     assert response.assignment is not None
     assert response.assignment.topic_partitions == []
@@ -293,19 +293,22 @@ def test_assignor_that_most_members_ask_for_is_taken() -> None:
 def test_requests_that_mean_nothing_are_refused() -> None:
     story = story_of()
 
-    assert story.heartbeat("", 0, topics=["orders"], owned={}, rebalance_timeout_ms=1).error_code == ErrorCode.INVALID_REQUEST
-    assert story.heartbeat("one", 0, topics=["orders"], owned={}).error_code == ErrorCode.INVALID_REQUEST
-    assert story.heartbeat("one", 0, topics=["orders"], rebalance_timeout_ms=1).error_code == ErrorCode.INVALID_REQUEST
-    assert story.heartbeat("one", 0, owned={}, rebalance_timeout_ms=1).error_code == ErrorCode.INVALID_REQUEST
-    assert story.heartbeat("one", -3).error_code == ErrorCode.INVALID_REQUEST
-    assert story.heartbeat("one", -2).error_code == ErrorCode.INVALID_REQUEST
-    assert story.heartbeat("one", 0, topics=[], owned={}, rebalance_timeout_ms=1, instance_id="").error_code == ErrorCode.INVALID_REQUEST
-    assert story.heartbeat("one", 5).error_code == ErrorCode.GROUP_ID_NOT_FOUND
+    assert story.consumer_heartbeat("", 0, topics=["orders"], owned={}, rebalance_timeout_ms=1).error_code == ErrorCode.INVALID_REQUEST
+    assert story.consumer_heartbeat("one", 0, topics=["orders"], owned={}).error_code == ErrorCode.INVALID_REQUEST
+    assert story.consumer_heartbeat("one", 0, topics=["orders"], rebalance_timeout_ms=1).error_code == ErrorCode.INVALID_REQUEST
+    assert story.consumer_heartbeat("one", 0, owned={}, rebalance_timeout_ms=1).error_code == ErrorCode.INVALID_REQUEST
+    assert story.consumer_heartbeat("one", -3).error_code == ErrorCode.INVALID_REQUEST
+    assert story.consumer_heartbeat("one", -2).error_code == ErrorCode.INVALID_REQUEST
+    assert (
+        story.consumer_heartbeat("one", 0, topics=[], owned={}, rebalance_timeout_ms=1, instance_id="").error_code
+        == ErrorCode.INVALID_REQUEST
+    )
+    assert story.consumer_heartbeat("one", 5).error_code == ErrorCode.GROUP_ID_NOT_FOUND
     assert story.records == []
 
 
 def test_member_of_version_0_is_given_an_id() -> None:
-    response = story_of().heartbeat("", 0, topics=["orders"], owned={}, rebalance_timeout_ms=1, version=0)
+    response = story_of().consumer_heartbeat("", 0, topics=["orders"], owned={}, rebalance_timeout_ms=1, version=0)
 
     assert response.error_code == ErrorCode.NONE
     assert len(response.member_id or "") == 22

@@ -126,9 +126,11 @@ class ClassicGroup:
     type_name: Final = "Classic"
 
     __slots__ = (
+        "awaiting_join",
         "generation",
         "group_id",
         "has_new_member",
+        "is_rebalance_due",
         "leader_id",
         "members",
         "pending_members",
@@ -155,6 +157,8 @@ class ClassicGroup:
         self.members: dict[str, ClassicMember] = {}
         # Member id by instance id.
         self.static_members: dict[str, str] = {}
+        # Those whose JoinGroup waits for an answer. Kept, and not counted each time: ten thousand members join one by one.
+        self.awaiting_join: set[str] = set()
         # Those who were given a member id and have not come back with it.
         self.pending_members: set[str] = set()
         # Those who were answered their JoinGroup and have not sent SyncGroup.
@@ -164,6 +168,8 @@ class ClassicGroup:
         self.subscribed_topics: frozenset[str] | None = None
         # Whether somebody joined since the initial delay was prolonged last.
         self.has_new_member = False
+        # Whether the group was loaded in the midst of a rebalance that nobody but the coordinator knows of.
+        self.is_rebalance_due = False
 
     @classmethod
     def of_record(cls, group_id: str, value: GroupMetadataValue) -> ClassicGroup:
@@ -173,6 +179,7 @@ class ClassicGroup:
         group.protocol_type = value.protocol_type or None
         group.protocol_name = value.protocol
         group.leader_id = value.leader
+        group.is_rebalance_due = bool(value.members) and value.leader is None
         if value.members:
             group.state = ClassicState.STABLE
         for member in value.members:
@@ -212,13 +219,9 @@ class ClassicGroup:
         return max((member.rebalance_timeout_ms for member in self.members.values()), default=0)
 
     @property
-    def awaiting_join_count(self) -> int:
-        return sum(member.is_awaiting_join for member in self.members.values())
-
-    @property
     def has_all_members_joined(self) -> bool:
         """Whether nobody has to be waited for."""
-        return not self.pending_members and all(member.is_awaiting_join for member in self.members.values())
+        return not self.pending_members and len(self.awaiting_join) == len(self.members)
 
     @property
     def can_rebalance(self) -> bool:
@@ -248,9 +251,22 @@ class ClassicGroup:
         self._enter(member)
         self.pending_members.discard(member.member_id)
 
+    def await_join(self, member: ClassicMember, ticket: Ticket) -> None:
+        """The JoinGroup of a member waits for the generation to be complete."""
+        assert member.join_ticket is None, f"two JoinGroups of member {member.member_id} wait"
+        member.join_ticket = ticket
+        self.awaiting_join.add(member.member_id)
+
+    def take_join_ticket(self, member: ClassicMember) -> Ticket | None:
+        """The JoinGroup of a member that waited, to be answered now; None if none does. The member may have gone already."""
+        ticket, member.join_ticket = member.join_ticket, None
+        self.awaiting_join.discard(member.member_id)
+        return ticket
+
     def remove(self, member_id: str) -> None:
         """Let somebody go: a member, or one that was only given an id."""
         member = self.members.pop(member_id, None)
+        self.awaiting_join.discard(member_id)
         if member is not None:
             self.supporters.subtract(name for name, _ in member.protocols)
             if member.instance_id is not None:
@@ -273,10 +289,9 @@ class ClassicGroup:
             protocols=old.protocols,
             assignment=old.assignment,
         )
-        # It keeps its place in the order of the members.
-        self.members = {
-            new_member_id if key == old.member_id else key: new if key == old.member_id else m for key, m in self.members.items()
-        }
+        del self.members[old.member_id]
+        self.members[new_member_id] = new
+        self.awaiting_join.discard(old.member_id)
         if self.is_leader(old.member_id):
             self.leader_id = new_member_id
         self.static_members[instance_id] = new_member_id
@@ -326,12 +341,20 @@ class ClassicGroup:
             return frozenset()
         if self.protocol_name is None:
             return None
+        found: set[str] = set()
+        for member in self.members.values():
+            topics = self.topics_of(member)
+            if topics is None:
+                return None
+            found |= topics
+        return frozenset(found)
+
+    def topics_of(self, member: ClassicMember) -> frozenset[str] | None:
+        """What a member consumes; None where it does not say so in the protocol of Kafka's consumers."""
+        if not self.uses_consumer_protocol or self.protocol_name is None:
+            return None
         try:
-            return frozenset(
-                topic
-                for member in self.members.values()
-                for topic in consumer_embedding.subscribed_topics(member.metadata(self.protocol_name))
-            )
+            return frozenset(consumer_embedding.subscribed_topics(member.metadata(self.protocol_name)))
         except ProtocolViolation:
             return None
 
@@ -410,13 +433,17 @@ class ClassicGroup:
 
     # Records
 
-    def record(self) -> CoordinatorRecord:
-        """The group as it is now, for its next life."""
+    def record(self, *, is_rebalance_due: bool = False) -> CoordinatorRecord:
+        """The group as it is now, for its next life.
+
+        A group with members and without a leader (which no other coordinator minds) is rebalanced when it is loaded: where members of
+        another protocol have gone, nobody else would ever ask for that.
+        """
         value = GroupMetadataValue(
             protocol_type=self.protocol_type or "",
             generation=self.generation,
             protocol=self.protocol_name,
-            leader=self.leader_id,
+            leader=None if is_rebalance_due else self.leader_id,
             current_state_timestamp=-1 if self.state_since_ms is None else self.state_since_ms,
             members=[
                 MemberMetadata(

@@ -39,11 +39,6 @@ class ClassicJoin:
 
     def decide(self, ticket: Ticket, request: JoinGroupRequest, caller: Caller, now: Moment) -> Outcome:
         """Answers at once, or when the generation is complete. The group is a classic one, or there is none."""
-        settings = self._settings()
-        if not request.group_id:
-            return Outcome.answer(ticket, refused_join(ErrorCode.INVALID_GROUP_ID, request.member_id))
-        if not settings.session_timeout_ms_min <= request.session_timeout_ms <= settings.session_timeout_ms_max:
-            return Outcome.answer(ticket, refused_join(ErrorCode.INVALID_SESSION_TIMEOUT, request.member_id))
         found = self._groups.get(request.group_id)
         if found is None and request.member_id != NO_MEMBER_ID:
             return Outcome.answer(ticket, refused_join(ErrorCode.UNKNOWN_MEMBER_ID, request.member_id))
@@ -85,7 +80,7 @@ class ClassicJoin:
         member = group.members.get(member_id)
         if group.state is ClassicState.PREPARING_REBALANCE:
             # Those who have not come back yet may lose their place to those who have.
-            return (member is not None and member.is_awaiting_join) or group.awaiting_join_count < members_max
+            return (member is not None and member.is_awaiting_join) or len(group.awaiting_join) < members_max
         return member is not None or len(group.members) < members_max
 
     # New members
@@ -122,7 +117,7 @@ class ClassicJoin:
         if group.state is ClassicState.PREPARING_REBALANCE and group.previous_state is ClassicState.EMPTY:
             group.has_new_member = True
         group.add(member, request.protocol_type)
-        member.join_ticket = ticket
+        group.await_join(member, ticket)
         # The client sends no heartbeats while it waits; who has gone away meanwhile is found out after this time.
         self._rebalance.expect(group, member_id, self._settings().new_member_join_timeout_ms, now)
         self._rebalance.prepare_or_complete(group, now, outcome)
@@ -158,9 +153,8 @@ class ClassicJoin:
         group.update_protocols(member, [(protocol.name, protocol.metadata) for protocol in request.protocols])
         member.rebalance_timeout_ms = request.rebalance_timeout_ms if request.rebalance_timeout_ms >= 0 else request.session_timeout_ms
         member.session_timeout_ms = request.session_timeout_ms
-        if member.join_ticket is not None:
-            self._rebalance.refuse_join(member, ErrorCode.REBALANCE_IN_PROGRESS, outcome, member_id=member.member_id)
-        member.join_ticket = ticket
+        self._rebalance.refuse_join(group, member, ErrorCode.REBALANCE_IN_PROGRESS, outcome, member_id=member.member_id)
+        group.await_join(member, ticket)
 
     def _replace(
         self, group: ClassicGroup, ticket: Ticket, request: JoinGroupRequest, caller: Caller, member_id: str, now: Moment
@@ -172,18 +166,21 @@ class ClassicJoin:
         leader_before = group.leader_id
         old, member = group.replace_static_member(instance_id, member_id)
         self._rebalance.forget_session(group, old.member_id)
-        self._rebalance.refuse_join(old, ErrorCode.FENCED_INSTANCE_ID, outcome, member_id=old.member_id)
+        self._rebalance.refuse_join(group, old, ErrorCode.FENCED_INSTANCE_ID, outcome, member_id=old.member_id)
         if old.sync_ticket is not None:
             outcome.answers.append((old.sync_ticket, SyncGroupResponse(error_code=ErrorCode.FENCED_INSTANCE_ID)))
         if group.pending_sync_members.pop(old.member_id, "absent") is None:
             group.pending_sync_members[member_id] = None
         self._rebalance.keep_alive(group, member, now)
+        topics_before = group.topics_of(member)
         self._update(group, member, ticket, request, outcome)
         if group.state is ClassicState.COMPLETING_REBALANCE:
             self._rebalance.prepare(group, now, outcome)
         elif group.state is not ClassicState.STABLE:
             self._rebalance.complete_join_if_all_are_here(group, now, outcome)
-        elif group.select_protocol() != group.protocol_name:
+        elif group.select_protocol() != group.protocol_name or group.topics_of(member) != topics_before:
+            # Of the latter Apache Kafka takes no notice: the member goes on with topics that it does not subscribe to any more, and what
+            # it now subscribes to is consumed by nobody.
             self._rebalance.prepare_or_complete(group, now, outcome)
         else:
             self._keep_assignment(group, member, caller, leader_before, outcome)
@@ -202,9 +199,18 @@ class ClassicJoin:
         # An older client that is told it leads would assign anew; so it is told that its former self does.
         response = self._rebalance.join_response(group, member.member_id)
         response.leader = leader_before or ""
-        ticket, member.join_ticket = member.join_ticket, None
+        ticket = group.take_join_ticket(member)
         assert ticket is not None
         outcome.answers.append((ticket, response))
+
+
+def refusal_of_request(request: JoinGroupRequest, settings: GroupSettings) -> ErrorCode:
+    """What is wrong with a JoinGroup whatever the group is; NONE if nothing is."""
+    if not request.group_id:
+        return ErrorCode.INVALID_GROUP_ID
+    if not settings.session_timeout_ms_min <= request.session_timeout_ms <= settings.session_timeout_ms_max:
+        return ErrorCode.INVALID_SESSION_TIMEOUT
+    return ErrorCode.NONE
 
 
 def rebalance_timeout_of(request: JoinGroupRequest, caller: Caller) -> int:

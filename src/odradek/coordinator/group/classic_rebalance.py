@@ -54,6 +54,26 @@ class ClassicRebalance:
         self._deadlines.cancel(("join", group.group_id))
         self._deadlines.cancel(("sync", group.group_id))
 
+    # Becoming a group of another kind
+
+    def abandon(self, group: ClassicGroup, outcome: Outcome) -> None:
+        """The group is to be one of the consumer protocol: whoever waits has to rejoin that, and nothing of this one comes due."""
+        for member in group.members.values():
+            self.refuse_join(group, member, ErrorCode.REBALANCE_IN_PROGRESS, outcome, member_id=member.member_id)
+            self.refuse_sync(member.sync_ticket, ErrorCode.REBALANCE_IN_PROGRESS, outcome)
+            member.sync_ticket = None
+        self.forget_all(group)
+
+    def resume(self, group: ClassicGroup, now: Moment, outcome: Outcome) -> None:
+        """Nothing came of that: the group goes on, with nobody waiting."""
+        for member in group.members.values():
+            self.keep_alive(group, member, now)
+        group.pending_members.clear()
+        if group.state is ClassicState.PREPARING_REBALANCE:
+            self._wait_for_joins(group, now)
+        elif group.state is ClassicState.COMPLETING_REBALANCE:
+            self.prepare(group, now, outcome)
+
     def _session_over(self, group_id: str, member_id: str, now: Moment) -> Outcome:
         outcome = Outcome()
         group = self._classic(group_id)
@@ -66,7 +86,7 @@ class ClassicRebalance:
             return outcome
         member = group.members.get(member_id)
         if member is not None and not member.has_satisfied_heartbeat:
-            self.refuse_join(member, ErrorCode.UNKNOWN_MEMBER_ID, outcome)
+            self.refuse_join(group, member, ErrorCode.UNKNOWN_MEMBER_ID, outcome)
             group.remove(member_id)
             self.go_on_without(group, now, outcome)
         return outcome
@@ -226,7 +246,7 @@ class ClassicRebalance:
         is_assignment_skipped: bool = False,
     ) -> None:
         """Tell a member that waits for it of the generation it is in."""
-        ticket, member.join_ticket = member.join_ticket, None
+        ticket = group.take_join_ticket(member)
         if ticket is not None:
             response = self.join_response(group, member.member_id, members=members, is_assignment_skipped=is_assignment_skipped)
             outcome.answers.append((ticket, response))
@@ -258,9 +278,9 @@ class ClassicRebalance:
             for member in group.members.values()
         ]
 
-    def refuse_join(self, member: ClassicMember, code: ErrorCode, outcome: Outcome, *, member_id: str = "") -> None:
-        """Tell a member that waits for its JoinGroup that it is no member any more."""
-        ticket, member.join_ticket = member.join_ticket, None
+    def refuse_join(self, group: ClassicGroup, member: ClassicMember, code: ErrorCode, outcome: Outcome, *, member_id: str = "") -> None:
+        """Tell a member that waits for its JoinGroup, if it does, that it is in no generation by that."""
+        ticket = group.take_join_ticket(member)
         if ticket is not None:
             outcome.answers.append((ticket, refused_join(code, member_id)))
 

@@ -111,7 +111,7 @@ class ClassicRequests:
             return response
         self._rebalance.forget_session(group, member_id)
         member = group.members[member_id]
-        self._rebalance.refuse_join(member, ErrorCode.UNKNOWN_MEMBER_ID, outcome)
+        self._rebalance.refuse_join(group, member, ErrorCode.UNKNOWN_MEMBER_ID, outcome)
         self._rebalance.refuse_sync(member.sync_ticket, ErrorCode.UNKNOWN_MEMBER_ID, outcome)
         group.remove(member_id)
         return response

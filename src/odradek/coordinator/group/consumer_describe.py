@@ -11,6 +11,7 @@ from odradek.coordinator.group.consumer_member import ConsumerMember
 from odradek.metadata.image import MetadataImage
 from odradek.protocol.messages.consumer_group_describe import Assignment, DescribedGroup, Member, TopicPartitions
 
+CLASSIC_MEMBER = 0
 CONSUMER_MEMBER = 1
 STATE_OF_NO_GROUP = "Dead"
 
@@ -49,7 +50,7 @@ def _member(group: ConsumerGroup, member: ConsumerMember, image: MetadataImage) 
         subscribed_topic_regex=member.topic_regex,
         assignment=_assignment(has, image),
         target_assignment=_assignment(group.target_of(member.member_id), image),
-        member_type=CONSUMER_MEMBER,
+        member_type=CONSUMER_MEMBER if member.classic is None else CLASSIC_MEMBER,
     )
 
 

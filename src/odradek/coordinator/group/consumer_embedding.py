@@ -44,6 +44,26 @@ def subscribed_topics(metadata: bytes) -> list[str]:
     return subscription.topics
 
 
+def assignment_of(data: bytes) -> ConsumerProtocolAssignment:
+    """What a consumer was assigned.
+
+    Raises:
+        ProtocolViolation: the bytes are no assignment.
+    """
+    version = _read_version(data, ConsumerProtocolAssignment.VERSION_MAX)
+    assignment, _ = ConsumerProtocolAssignment.decode(data, _VERSION.size, version)
+    return assignment
+
+
+def assignment_version_for(metadata: bytes) -> int:
+    """The version of assignments that a consumer understands: that of its subscription.
+
+    Raises:
+        ProtocolViolation: the bytes are no subscription.
+    """
+    return _read_version(metadata, ConsumerProtocolAssignment.VERSION_MAX)
+
+
 def encode_assignment(assignment: ConsumerProtocolAssignment, version: int) -> bytes:
     """The bytes that a consumer of the classic protocol takes for its assignment."""
     out = bytearray(_VERSION.pack(version))

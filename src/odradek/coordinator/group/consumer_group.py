@@ -67,11 +67,14 @@ class ConsumerGroup:
 
     __slots__ = (
         "_owners",
+        "classic_count",
+        "classic_supporters",
         "epoch",
         "group_id",
         "members",
         "metadata_deadline_ms",
         "metadata_hash",
+        "regex_counts",
         "resolved_regexes",
         "static_members",
         "target_epoch",
@@ -93,6 +96,11 @@ class ConsumerGroup:
         self.resolved_regexes: dict[str, records.ConsumerGroupRegularExpressionValue] = {}
         # Monotonic time from which on the next heartbeat looks at the topics again; at once after loading.
         self.metadata_deadline_ms = 0
+        # How many members subscribe by each regular expression.
+        self.regex_counts: Counter[str] = Counter()
+        # How many members speak the classic protocol, and how many of them offer each of its protocols.
+        self.classic_count = 0
+        self.classic_supporters: Counter[str] = Counter()
         self._owners: dict[tuple[Uuid, int], str] = {}
 
     # What everybody asks
@@ -122,9 +130,26 @@ class ConsumerGroup:
         """Whether a member has the partition, or has still to release it."""
         return (topic, partition) in self._owners
 
-    def regex_counts(self) -> Counter[str]:
-        """How many members subscribe by each regular expression."""
-        return Counter(member.topic_regex for member in self.members.values() if member.topic_regex)
+    def is_assigned_too_recently(self, interval_ms: int, now_ms: int) -> bool:
+        """Whether the interval between two assignments is not over yet."""
+        return bool(self.target_timestamp_ms and interval_ms) and now_ms < self.target_timestamp_ms + interval_ms
+
+    def is_waiting_for_release(self, member: ConsumerMember) -> bool:
+        """Whether a member has to wait for something that another has still to give up."""
+        return any(
+            self.is_owned(topic, index)
+            for topic, target in self.target_of(member.member_id).items()
+            for index in target - member.assigned.get(topic, {}).keys()
+        )
+
+    def static_member(self, instance_id: str) -> ConsumerMember | None:
+        """The member of an instance id."""
+        member_id = self.static_members.get(instance_id)
+        return None if member_id is None else self.members[member_id]
+
+    def supports_classic(self, protocol_type: str, names: Iterable[str]) -> bool:
+        """Whether a member that offers these classic protocols can be in the group with all others that speak it."""
+        return protocol_type == self.protocol_type and any(self.classic_supporters[name] == self.classic_count for name in names)
 
     def topics_of(self, member: ConsumerMember) -> frozenset[str]:
         """The names that a member subscribes to, one by one or by an expression that has been resolved."""
@@ -142,6 +167,17 @@ class ConsumerGroup:
 
     # Refusals
 
+    def refusal_of_classic_member(self, member_id: str, instance_id: str | None) -> ErrorCode:
+        """Why somebody is not the member of the classic protocol that he says; NONE if he is."""
+        if instance_id is not None:
+            known = self.static_members.get(instance_id)
+            if known is not None and known != member_id:
+                return ErrorCode.FENCED_INSTANCE_ID
+            member = None if known is None else self.members[known]
+        else:
+            member = self.members.get(member_id)
+        return ErrorCode.UNKNOWN_MEMBER_ID if member is None or member.classic is None else ErrorCode.NONE
+
     def refusal_of_commit(self, member_id: str, instance_id: str | None, epoch: int, *, is_transactional: bool, version: int) -> ErrorCode:
         if epoch < 0 and not self.members:
             # A tool sets the offsets of a group that nobody uses.
@@ -151,9 +187,9 @@ class ConsumerGroup:
         member = self.members.get(member_id)
         if member is None:
             return ErrorCode.UNKNOWN_MEMBER_ID
-        if not is_transactional and version < EPOCH_IN_COMMIT_SINCE_VERSION:
+        if not is_transactional and member.classic is None and version < EPOCH_IN_COMMIT_SINCE_VERSION:
             return ErrorCode.UNSUPPORTED_VERSION
-        return ErrorCode.STALE_MEMBER_EPOCH if epoch > member.epoch else ErrorCode.NONE
+        return _wrong_epoch(member) if epoch > member.epoch else ErrorCode.NONE
 
     def refusal_of_partition_commit(self, member_id: str, epoch: int, topic: str, topic_id: Uuid, partition: int) -> ErrorCode:
         """A commit of an older epoch counts for what the member has had since then (KIP-1251)."""
@@ -161,7 +197,7 @@ class ConsumerGroup:
         if member is None or epoch == member.epoch:
             return ErrorCode.NONE
         since = member.assignment_epoch(topic_id, partition)
-        return ErrorCode.STALE_MEMBER_EPOCH if since is None or epoch < since else ErrorCode.NONE
+        return _wrong_epoch(member) if since is None or epoch < since else ErrorCode.NONE
 
     def refusal_of_fetch(self, member_id: str | None, epoch: int) -> ErrorCode:
         if member_id is None and epoch < 0:
@@ -169,7 +205,7 @@ class ConsumerGroup:
         member = self.members.get(member_id or "")
         if member is None:
             return ErrorCode.UNKNOWN_MEMBER_ID
-        return ErrorCode.NONE if epoch == member.epoch else ErrorCode.STALE_MEMBER_EPOCH
+        return ErrorCode.NONE if epoch == member.epoch else _wrong_epoch(member)
 
     def refusal_of_offset_deletion(self) -> ErrorCode:
         return ErrorCode.NONE
@@ -223,6 +259,7 @@ class ConsumerGroup:
                 topic_regex=value.subscribed_topic_regex or "",
                 rebalance_timeout_ms=value.rebalance_timeout_ms,
                 assignor=value.server_assignor,
+                classic=consumer_records.classic_of(value.classic_member_metadata),
             )
         )
 
@@ -279,19 +316,41 @@ class ConsumerGroup:
         self.members[member.member_id] = member
         if member.instance_id is not None:
             self.static_members[member.instance_id] = member.member_id
+        if member.topic_regex:
+            self.regex_counts[member.topic_regex] += 1
+        if member.classic is not None:
+            self.classic_count += 1
+            self.classic_supporters.update(name for name, _ in member.classic.protocols)
         for assigned in (member.assigned, member.pending_revocation):
             for topic, partitions in assigned.items():
                 for index in partitions:
                     self._owners[topic, index] = member.member_id
 
     def _release(self, member: ConsumerMember | None) -> None:
-        """Forget whose partitions these were, unless they have another owner by now."""
+        """Forget what counts by a member, and whose partitions these were unless they have another owner by now."""
         if member is None:
             return
         if member.instance_id is not None and self.static_members.get(member.instance_id) == member.member_id:
             del self.static_members[member.instance_id]
+        if member.topic_regex:
+            _count_down(self.regex_counts, member.topic_regex)
+        if member.classic is not None:
+            self.classic_count -= 1
+            for name, _ in member.classic.protocols:
+                _count_down(self.classic_supporters, name)
         for assigned in (member.assigned, member.pending_revocation):
             for topic, partitions in assigned.items():
                 for index in partitions:
                     if self._owners.get((topic, index)) == member.member_id:
                         del self._owners[topic, index]
+
+
+def _count_down(counts: Counter[str], name: str) -> None:
+    counts[name] -= 1
+    if not counts[name]:
+        del counts[name]
+
+
+def _wrong_epoch(member: ConsumerMember) -> ErrorCode:
+    """That an epoch is not the member's, in the words of its protocol."""
+    return ErrorCode.STALE_MEMBER_EPOCH if member.classic is None else ErrorCode.ILLEGAL_GENERATION

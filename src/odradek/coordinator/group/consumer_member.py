@@ -36,9 +36,29 @@ class MemberState(IntEnum):
 
 
 @final
+@dataclass(frozen=True, slots=True)
+class ClassicMembership:
+    """What is known of a member that speaks the classic protocol, beside what every member has (`ClassicMemberMetadata`)."""
+
+    session_timeout_ms: int
+    # The protocols it offers, its favourite first: name and metadata. There is one at least.
+    protocols: tuple[tuple[str, bytes], ...]
+
+    @property
+    def protocol_name(self) -> str:
+        """The protocol that it is told to be in: its own favourite, since the coordinator assigns and not one of the members."""
+        return self.protocols[0][0]
+
+    @property
+    def metadata(self) -> bytes:
+        """What it said for that protocol."""
+        return self.protocols[0][1]
+
+
+@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerMember:
-    """One member. `topic_names` and `topic_regex` together are what it subscribes to."""
+    """One member. `topic_names` and `topic_regex` together are what it subscribes to; `classic` is None if it speaks this protocol."""
 
     member_id: str
     epoch: int = 0
@@ -54,6 +74,7 @@ class ConsumerMember:
     rebalance_timeout_ms: int = NO_TIMEOUT
     assigned: AssignedPartitions = field(default_factory=dict)
     pending_revocation: AssignedPartitions = field(default_factory=dict)
+    classic: ClassicMembership | None = None
 
     @property
     def has_left_for_a_while(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from odradek.coordinator.group.assignors.assignor import Partitions
-from odradek.coordinator.group.consumer_member import AssignedPartitions, ConsumerMember, MemberState
+from odradek.coordinator.group.consumer_member import AssignedPartitions, ClassicMembership, ConsumerMember, MemberState
 from odradek.coordinator.record import CoordinatorRecord
 from odradek.protocol.internal_records import group as records
 
@@ -21,6 +21,8 @@ def member_subscription(group_id: str, member: ConsumerMember) -> CoordinatorRec
         subscribed_topic_regex=member.topic_regex,
         rebalance_timeout_ms=member.rebalance_timeout_ms,
         server_assignor=member.assignor,
+        # To Kafka's decoder a record that says nothing here is of a classic member, so that "none" has to be said.
+        classic_member_metadata=_classic_metadata(member.classic),
     )
     return CoordinatorRecord(records.ConsumerGroupMemberMetadataKey(group_id, member.member_id), value)
 
@@ -103,6 +105,22 @@ def assigned_of(
             epochs = [member_epoch] * len(entry.partitions)
         assigned[entry.topic_id] = dict(zip(entry.partitions, epochs, strict=True))
     return assigned
+
+
+def classic_of(value: records.ClassicMemberMetadata | None) -> ClassicMembership | None:
+    """What a record says of the classic protocol. One that names no protocol is of a release that did not know of this."""
+    if value is None or not value.supported_protocols:
+        return None
+    return ClassicMembership(value.session_timeout_ms, tuple((protocol.name, protocol.metadata) for protocol in value.supported_protocols))
+
+
+def _classic_metadata(classic: ClassicMembership | None) -> records.ClassicMemberMetadata | None:
+    if classic is None:
+        return None
+    return records.ClassicMemberMetadata(
+        session_timeout_ms=classic.session_timeout_ms,
+        supported_protocols=[records.ClassicProtocol(name=name, metadata=metadata) for name, metadata in classic.protocols],
+    )
 
 
 def state_of(number: int) -> MemberState:

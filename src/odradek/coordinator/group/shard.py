@@ -15,11 +15,13 @@ from odradek.coordinator.deadlines import Deadlines
 from odradek.coordinator.group import classic_requests, consumer_describe
 from odradek.coordinator.group.caller import Caller
 from odradek.coordinator.group.classic_group import ClassicGroup, ClassicState
-from odradek.coordinator.group.classic_join import ClassicJoin
+from odradek.coordinator.group.classic_in_consumer import ClassicInConsumer
+from odradek.coordinator.group.classic_join import ClassicJoin, refusal_of_request
 from odradek.coordinator.group.classic_rebalance import ClassicRebalance, refused_join
 from odradek.coordinator.group.consumer_group import CONSUMER_KEYS, ConsumerGroup, ConsumerKey
 from odradek.coordinator.group.consumer_heartbeat import ConsumerHeartbeat
 from odradek.coordinator.group.consumer_sessions import ConsumerSessions
+from odradek.coordinator.group.consumer_steps import ConsumerSteps
 from odradek.coordinator.group.group import Group, Groups
 from odradek.coordinator.group.offset_requests import OffsetRequests
 from odradek.coordinator.group.offsets import OffsetStore
@@ -67,8 +69,10 @@ class GroupShard:
         self._classic = classic_requests.ClassicRequests(self._rebalance)
         self._offset_requests = OffsetRequests(self._groups, self._offsets, self._rebalance, settings)
         self._image = EMPTY_IMAGE
-        self._sessions = ConsumerSessions(self._groups, self._deadlines, self._settings_of, lambda: self._image)
-        self._heartbeat = ConsumerHeartbeat(self._groups, self._sessions, self._settings_of, lambda: self._image, dice)
+        self._sessions = ConsumerSessions(self._groups, self._deadlines, self._rebalance, self._settings_of, lambda: self._image)
+        steps = ConsumerSteps(self._sessions, lambda: self._image)
+        self._heartbeat = ConsumerHeartbeat(self._groups, self._sessions, steps, self._settings_of, lambda: self._image, dice)
+        self._mixed = ClassicInConsumer(self._sessions, self._rebalance, steps, self._settings_of, lambda: self._image, dice)
 
     @property
     def groups(self) -> Groups:
@@ -97,6 +101,9 @@ class GroupShard:
     # Members of classic groups
 
     def join(self, ticket: Ticket, request: JoinGroupRequest, caller: Caller, now: Moment) -> Outcome:
+        code = refusal_of_request(request, self._settings())
+        if code is not ErrorCode.NONE:
+            return Outcome.answer(ticket, refused_join(code, request.member_id))
         group = self._groups.get(request.group_id)
         if isinstance(group, ConsumerGroup) and group.is_empty:
             # Nobody is in it: from now on it is a classic group, with the offsets it has.
@@ -105,14 +112,16 @@ class GroupShard:
             outcome = Outcome(tombstones)
             outcome.add(self._join.decide(ticket, request, caller, now))
             return outcome
-        if group is not None and not isinstance(group, ClassicGroup):
-            return Outcome.answer(ticket, refused_join(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, ""))
+        if isinstance(group, ConsumerGroup):
+            return self._mixed.join(group, ticket, request, caller, now)
         return self._join.decide(ticket, request, caller, now)
 
     def sync(self, ticket: Ticket, request: SyncGroupRequest, now: Moment) -> Outcome:
         group = self._groups.get(request.group_id)
         if not request.group_id:
             return Outcome.answer(ticket, SyncGroupResponse(error_code=ErrorCode.INVALID_GROUP_ID))
+        if isinstance(group, ConsumerGroup):
+            return self._mixed.sync(group, ticket, request, now)
         if not isinstance(group, ClassicGroup) or group.is_empty:
             return Outcome.answer(ticket, SyncGroupResponse(error_code=ErrorCode.UNKNOWN_MEMBER_ID))
         return self._classic.sync(group, ticket, request, now)
@@ -121,6 +130,8 @@ class GroupShard:
         group = self._groups.get(request.group_id)
         if not request.group_id:
             return Outcome.answer(ticket, HeartbeatResponse(error_code=ErrorCode.INVALID_GROUP_ID))
+        if isinstance(group, ConsumerGroup):
+            return self._mixed.heartbeat(group, ticket, request, now)
         if not isinstance(group, ClassicGroup):
             return Outcome.answer(ticket, HeartbeatResponse(error_code=ErrorCode.UNKNOWN_MEMBER_ID))
         return self._classic.heartbeat(group, ticket, request, now)
@@ -129,6 +140,8 @@ class GroupShard:
         group = self._groups.get(request.group_id)
         if not request.group_id:
             return Outcome.answer(ticket, LeaveGroupResponse(error_code=ErrorCode.INVALID_GROUP_ID))
+        if isinstance(group, ConsumerGroup):
+            return self._mixed.leave(group, ticket, request, now)
         if not isinstance(group, ClassicGroup):
             members = [
                 MemberResponse(
@@ -255,8 +268,8 @@ class GroupShard:
                 continue
             for member in group.members.values():
                 self._rebalance.keep_alive(group, member, now)
-            if len(group.members) > settings.members_max:
-                # So that those who lose their place can still commit.
+            if group.is_rebalance_due or len(group.members) > settings.members_max:
+                # In the latter case so that those who lose their place can still commit.
                 self._rebalance.prepare(group, now, outcome)
         self._schedule_expiry(now.monotonic_ms + settings.offsets_retention_check_interval_ms)
         return outcome
@@ -276,7 +289,7 @@ class GroupShard:
         if not changed:
             return
         for group in self._groups:
-            if isinstance(group, ConsumerGroup) and (group.regex_counts() or changed & group.subscribed_names()):
+            if isinstance(group, ConsumerGroup) and (group.regex_counts or changed & group.subscribed_names()):
                 group.metadata_deadline_ms = 0
 
     # Time
