@@ -132,7 +132,7 @@ class ShardStory:
     # The log
 
     def _take(self, outcome: Outcome) -> None:
-        if self.records_max is not None and len(outcome.records) > self.records_max:
+        while self.records_max is not None and len(outcome.records) > self.records_max:
             outcome = outcome.instead(self.now)
         for record in outcome.records:
             if not record.is_applied:

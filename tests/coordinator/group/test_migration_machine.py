@@ -95,6 +95,10 @@ class MigrationMachine(RuleBasedStateMachine):
             {}, consumer_assignment_interval_ms=500, consumer_session_timeout_ms=15_000, consumer_migration_policy=policy
         ).settings
 
+    @rule(records_max=some.sampled_from([None, 4, 8]))
+    def limit_batches(self, records_max: int | None) -> None:
+        self.story.records_max = records_max
+
     @rule()
     def crash(self) -> None:
         self.story.reload()
@@ -122,6 +126,7 @@ class MigrationMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Those who are still here do as they are told; the others' sessions end."""
         self.change_policy(MigrationPolicy.BIDIRECTIONAL)
+        self.limit_batches(None)
         for _ in range(QUIET_SECONDS):
             self.story.advance(1_000)
             for name in list(self.members):

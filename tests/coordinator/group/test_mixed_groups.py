@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from odradek.base.error_codes import ErrorCode
 from odradek.coordinator.group.settings import MigrationPolicy
 from odradek.protocol.internal_records.group import ConsumerGroupMemberMetadataValue
@@ -37,6 +39,10 @@ def test_record_of_a_classic_member_holds_what_it_offers() -> None:
     assert [protocol.name for protocol in classic.classic_member_metadata.supported_protocols] == ["range"]
     assert isinstance(modern, ConsumerGroupMemberMetadataValue)
     assert modern.classic_member_metadata is None
+    # One tagged field, 0, of one byte: none. Without it Apache Kafka would hold the member for a classic one without protocols.
+    encoded = bytearray()
+    modern.encode(encoded, 0)
+    assert encoded.endswith(b"\x01\x00\x01\x00")
 
 
 def test_classic_member_joins_a_group_of_the_new_protocol() -> None:
@@ -243,6 +249,54 @@ def test_members_leave_by_leave_group_whichever_protocol_they_speak() -> None:
     assert list(story.consumer_group.members) == ["modern"]
     settle(story, modern)
     check_shared([modern], ORDERS)
+
+
+def test_members_that_cannot_be_let_go_in_one_batch_keep_their_sessions() -> None:
+    story = story_of()
+    modern, classic = mixed(story)
+    other = Consumer(story, "other")
+    other.join()
+    settle(story, modern, classic, other)
+    story.records_max = 5
+
+    with pytest.raises(AssertionError, match="UNKNOWN_SERVER_ERROR"):
+        story.leave(("other", None), (classic.member_id, None))
+
+    assert len(story.consumer_group.members) == 3
+    story.records_max = None
+    story.advance(10_000)
+    assert set(story.consumer_group.members) == {"modern", "other"}
+    story.advance(35_000)
+    assert story.consumer_group.is_empty
+
+
+def test_static_member_that_cannot_be_replaced_in_one_batch_keeps_its_session() -> None:
+    story = story_of()
+    modern = Consumer(story, "modern")
+    modern.join()
+    one = ClassicConsumer(story, "one", instance_id="first")
+    settle(story, modern, one)
+    story.records_max = 3
+
+    assert Consumer(story, "again", instance_id="first").join().error_code == ErrorCode.UNKNOWN_SERVER_ERROR
+    story.records_max = None
+    story.advance(10_000)
+
+    assert list(story.consumer_group.members) == ["modern"]
+
+
+def test_new_topics_that_could_not_be_written_of_are_looked_at_again() -> None:
+    story = story_of()
+    modern, _ = mixed(story)
+    story.create_topic("orders", 8)
+    story.records_max = 1
+    assert modern.beat().error_code == ErrorCode.UNKNOWN_SERVER_ERROR
+    story.records_max = None
+    epoch = story.consumer_group.epoch
+
+    assert modern.beat().error_code == ErrorCode.NONE
+
+    assert story.consumer_group.epoch == epoch + 1
 
 
 def test_nothing_is_written_where_nobody_is_found_who_leaves() -> None:

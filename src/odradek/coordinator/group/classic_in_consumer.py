@@ -33,6 +33,7 @@ from odradek.coordinator.group.consumer_steps import (
     ConsumerSteps,
     Refused,
     Working,
+    outcome_of,
     refuse_if_fenced,
     refuse_if_full,
     take_place_of,
@@ -118,11 +119,9 @@ class ClassicInConsumer:
         )
         self._steps.take(work, now)
         member = work.member
-        if replaced is not None:
-            self._sessions.forget(group.group_id, replaced)
         self._sessions.keep_alive(group.group_id, member, now)
         self._sessions.expect_sync(group.group_id, member, now)
-        return Outcome(work.records, [(ticket, _joined(member))])
+        return outcome_of(work, ticket, _joined(member))
 
     # A static member that takes the last place of the consumer protocol
 

@@ -20,7 +20,15 @@ from odradek.coordinator.group.consumer_group import ConsumerGroup
 from odradek.coordinator.group.consumer_member import JOIN_EPOCH, LEAVE_EPOCH, NO_TIMEOUT, NOTHING, STATIC_LEAVE_EPOCH, ConsumerMember
 from odradek.coordinator.group.consumer_reconciliation import OwnedPartitions
 from odradek.coordinator.group.consumer_sessions import ConsumerSessions
-from odradek.coordinator.group.consumer_steps import ConsumerSteps, Refused, Working, refuse_if_fenced, refuse_if_full, take_place_of
+from odradek.coordinator.group.consumer_steps import (
+    ConsumerSteps,
+    Refused,
+    Working,
+    outcome_of,
+    refuse_if_fenced,
+    refuse_if_full,
+    take_place_of,
+)
 from odradek.coordinator.group.group import Groups
 from odradek.coordinator.group.settings import GroupSettings
 from odradek.coordinator.record import CoordinatorRecord
@@ -105,11 +113,9 @@ class ConsumerHeartbeat:
         )
         if request.member_epoch == JOIN_EPOCH or _is_full(request) or member.assigned != work.before.assigned:
             response.assignment = _assignment(member)
-        outcome = Outcome(work.records, [(ticket, response)])
+        outcome = outcome_of(work, ticket, response)
         if converted is not None:
             self._sessions.take_over(converted, work.group, now, outcome)
-        if work.replaced is not None:
-            self._sessions.forget(work.group.group_id, work.replaced)
         self._sessions.keep_alive(work.group.group_id, member, now)
         return outcome
 

@@ -7,7 +7,7 @@ as a classic group if only members of that protocol are left (`migration`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import final
 
 from odradek.coordinator.deadlines import Deadlines
@@ -49,9 +49,12 @@ class ConsumerSessions:
     def begin(self, group: ConsumerGroup, now: Moment) -> None:
         """The group was loaded: every member has a whole session to show itself, a static one that is away too."""
         for member in group.members.values():
-            self.keep_alive(group.group_id, member, now)
-            if member.state is MemberState.UNREVOKED_PARTITIONS:
-                self.expect_revocation(group.group_id, member, now)
+            self._begin_for(group.group_id, member, now)
+
+    def _begin_for(self, group_id: str, member: ConsumerMember, now: Moment) -> None:
+        self.keep_alive(group_id, member, now)
+        if member.state is MemberState.UNREVOKED_PARTITIONS:
+            self.expect_revocation(group_id, member, now)
 
     def keep_alive(self, group_id: str, member: ConsumerMember, now: Moment) -> None:
         """The member has shown itself."""
@@ -131,7 +134,7 @@ class ConsumerSessions:
             return outcome
         return self._removal(group, leaving, answers)
 
-    def _removal(self, group: ConsumerGroup, leaving: Sequence[ConsumerMember], answers: Iterable[tuple[Ticket, Answer]]) -> Outcome:
+    def _removal(self, group: ConsumerGroup, leaving: Sequence[ConsumerMember], answers: Sequence[tuple[Ticket, Answer]]) -> Outcome:
         """The records that take members out of a group, and call for a new assignment of the others."""
         gone = {member.member_id: member for member in leaving}
         records: list[CoordinatorRecord] = []
@@ -144,7 +147,14 @@ class ConsumerSessions:
             records.append(consumer_records.regular_expression_tombstone(group.group_id, regex))
         metadata_hash = subscription_hash(group.subscribed_names(others), self._image())
         records.append(consumer_records.group_epoch(group.group_id, group.epoch + 1, metadata_hash))
-        return Outcome(records, list(answers))
+
+        def refuse(late: Moment) -> Outcome:
+            """So many at once cannot be written: they stay, and each is given up when its time is over."""
+            for member in leaving:
+                self._begin_for(group.group_id, member, late)
+            return Outcome(answers=list(answers)).instead(late)
+
+        return Outcome(records, list(answers), if_too_large=refuse)
 
     # Between the protocols
 

@@ -25,7 +25,7 @@ from odradek.coordinator.group.consumer_sessions import ConsumerSessions
 from odradek.coordinator.group.settings import GroupSettings
 from odradek.coordinator.group.subscription_hash import subscription_hash
 from odradek.coordinator.record import CoordinatorRecord
-from odradek.coordinator.shard import Moment
+from odradek.coordinator.shard import Answer, Moment, Outcome, Ticket
 from odradek.metadata.image import MetadataImage
 from odradek.protocol.internal_records.group import ConsumerGroupRegularExpressionValue
 
@@ -223,6 +223,18 @@ class ConsumerSteps:
             return work.group.is_owned
         former = work.group.members[work.replaced]
         return lambda topic, index: work.group.is_owned(topic, index) and former.assignment_epoch(topic, index) is None
+
+
+def outcome_of(work: Working, ticket: Ticket, answer: Answer) -> Outcome:
+    """The records of a request, and its answer. If they are too many, the next request looks at the topics again."""
+    outcome = Outcome(work.records, [(ticket, answer)])
+
+    def refuse(late: Moment) -> Outcome:
+        work.group.metadata_deadline_ms = 0
+        return Outcome.refusal(ticket, ErrorCode.UNKNOWN_SERVER_ERROR)
+
+    outcome.if_too_large = refuse
+    return outcome
 
 
 def refuse_if_full(group: ConsumerGroup, member_id: str, instance_id: str | None, settings: GroupSettings) -> None:
