@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import reduce
 from pathlib import Path
 
 from benchmarks import command
@@ -20,7 +21,7 @@ from benchmarks.comparison import Report
 from benchmarks.document import write_document
 from benchmarks.odradek_install import CHECKOUT, NotMeasurable
 from benchmarks.picture import svg
-from benchmarks.report_file import report_as_json, report_from_json
+from benchmarks.report_file import report_as_json, report_from_json, with_rows_again
 from benchmarks.rows import ROWS, chosen_rows
 
 
@@ -30,7 +31,7 @@ def main() -> int:
         if options.list:
             print("\n".join(f"{row.name:<26}{row.title}" for row in ROWS))
             return 0
-        report = report_from_json(options.told.read_text()) if options.told is not None else _measured_report(options)
+        report = _told_report(options.told) if options.told is not None else _measured_report(options)
     except NotMeasurable as reason:
         print(f"error: {reason}", file=sys.stderr)
         return 2
@@ -50,8 +51,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_common_arguments(parser)
     parser.add_argument("--picture", type=Path, metavar="FILE", help="write bars as SVG")
     parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md, .json and .svg")
-    parser.add_argument("--from", dest="told", type=Path, metavar="FILE", help="measure nothing, tell what --json wrote")
+    parser.add_argument(
+        "--from", dest="told", metavar="FILE,FILE", help="measure nothing, tell what --json wrote; rows of a later file count"
+    )
     return parser
+
+
+def _told_report(files: str) -> Report:
+    """What these files, separated by commas, tell of."""
+    return reduce(with_rows_again, [report_from_json(Path(file).read_text()) for file in files.split(",")])
 
 
 def _measured_report(options: argparse.Namespace) -> Report:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from benchmarks.comparison import Better, Metric, Report, RowResult
@@ -61,6 +62,23 @@ def report_from_json(text: str) -> Report:
         versions=told["versions"],
         rows=[_row_from_data(row) for row in told["rows"]],
         import_times=[(name, milliseconds) for name, milliseconds in told["import_times_ms"]],
+    )
+
+
+def with_rows_again(report: Report, later: Report) -> Report:
+    """`report` with the rows that `later` has measured again in the place of its own. The head tells of both."""
+    again = {row.row: row for row in later.rows}
+    known = {row.row for row in report.rows}
+    versions = {
+        name: text if report.versions.get(name, text) == text else f"{report.versions[name]} and {text}"
+        for name, text in later.versions.items()
+    }
+    return replace(
+        report,
+        command=f"{report.command}; then {later.command}",
+        versions={**report.versions, **versions},
+        rows=[again.get(row.row, row) for row in report.rows] + [row for row in later.rows if row.row not in known],
+        import_times=later.import_times or report.import_times,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -10,7 +11,7 @@ from benchmarks.comparison import Report, RowResult, Verdict, less, more
 from benchmarks.document import document
 from benchmarks.odradek_install import NotMeasurable
 from benchmarks.picture import bars, svg
-from benchmarks.report_file import report_as_json, report_from_json
+from benchmarks.report_file import report_as_json, report_from_json, with_rows_again
 from benchmarks.rows import ROWS, chosen_rows
 from benchmarks.rows_clients import consumer_tool_figures, tool_figures
 from benchmarks.rows_node import slowest_imports
@@ -124,6 +125,19 @@ def test_a_report_that_was_written_is_read_back(report: Report) -> None:
     assert text_table(again, "Kafka") == text_table(report, "Kafka")
     assert document(again) == document(report)
     assert report_as_json(again) == report_as_json(report)
+
+
+def test_rows_that_were_measured_again_count_and_the_page_tells_of_both_times(report: Report) -> None:
+    again = RowResult("fast", "Produce & fetch", "our load", (THROUGHPUT,), {"Odradek": [{"throughput": 900.0}]})
+    new = RowResult("new", "New", "none", (MEMORY,))
+    later = replace(report, command="compare --rows fast,new", versions={"Odradek": "2"}, rows=[again, new], import_times=[])
+
+    both = with_rows_again(report, later)
+
+    assert [row.row for row in both.rows] == ["fast", "small", "lost", "new"]
+    assert both.rows[0] is again
+    assert (both.command, both.versions) == ("compare; then compare --rows fast,new", {"Odradek": "1 and 2"})
+    assert both.import_times == report.import_times
 
 
 def test_rows_are_chosen_by_name_and_by_beginning_in_the_order_of_the_table() -> None:
