@@ -230,7 +230,7 @@ def test_metadata_that_cannot_be_read_keeps_a_group_classic() -> None:
 )
 def test_assignments_that_cannot_be_taken_over_keep_a_group_classic(assignments: list[bytes], reason: str) -> None:
     story = story_of()
-    protocols = [("range", subscription_bytes(["orders"], {}))]
+    protocols = [("custom", subscription_bytes(["orders"], {}))]
     joined = [story.join_with_id(protocols=protocols) for _ in assignments]
     story.advance(200)
     generation = story.answer(joined[0][1], JoinGroupResponse).generation_id
@@ -243,6 +243,19 @@ def test_assignments_that_cannot_be_taken_over_keep_a_group_classic(assignments:
     assert reason in (response.error_message or "")
     assert story.classic_group.state is ClassicState.STABLE
     assert story.heartbeat(joined[0][0], generation) is ErrorCode.NONE
+
+
+def test_user_data_of_a_client_that_has_no_assignor_of_its_own_is_let_go() -> None:
+    """What librdkafka puts into assignments by `cooperative-sticky`."""
+    story = story_of()
+    member_id, joined = story.join_with_id(protocols=[("cooperative-sticky", subscription_bytes(["orders"], {}))])
+    story.advance(200)
+    generation = story.answer(joined, JoinGroupResponse).generation_id
+    story.sync(member_id, generation, {member_id: assignment_bytes({"orders": {0, 1}}, b"said by the member")})
+
+    assert Consumer(story, "two").join().error_code == ErrorCode.NONE
+
+    assert sum(map(len, story.consumer_group.members[member_id].assigned.values())) == 2
 
 
 def test_heartbeat_that_is_refused_in_the_end_leaves_the_group_and_who_waits_alone() -> None:

@@ -11,6 +11,7 @@ Where a group cannot be read, or would have two owners of one partition, it stay
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import Final
 
 from odradek.base.errors import ProtocolViolation
 from odradek.base.identifiers import Uuid
@@ -29,6 +30,11 @@ from odradek.protocol.internal_records.consumer_protocol import (
     ConsumerProtocolSubscription,
     ConsumerProtocolSubscriptionTopicPartition,
 )
+
+
+# Kafka's own assignors put nothing into an assignment that would be lost. librdkafka returns to each member what that said of its
+# own for `cooperative-sticky`; Apache Kafka takes that for the sign of a custom assignor, and refuses to upgrade such a group.
+ASSIGNORS_WITHOUT_USER_DATA: Final = frozenset({"range", "roundrobin", "sticky", "cooperative-sticky"})
 
 
 class CannotMigrate(Exception):
@@ -98,7 +104,7 @@ def _assigned_partitions(
     """
     owners: dict[tuple[Uuid, int], str] = {}
     for member in group.members.values():
-        for topic, indexes in _assignment_of(member, image).items():
+        for topic, indexes in _assignment_of(member, group.protocol_name, image).items():
             for index in indexes:
                 if owners.setdefault((topic, index), member.member_id) != member.member_id:
                     raise CannotMigrate(f"partition {index} of {image.topics.by_id[topic].name} is assigned to two members")
@@ -113,11 +119,11 @@ def _assigned_partitions(
     return assigned
 
 
-def _assignment_of(member: ClassicMember, image: MetadataImage) -> dict[Uuid, set[int]]:
+def _assignment_of(member: ClassicMember, protocol: str | None, image: MetadataImage) -> dict[Uuid, set[int]]:
     if not member.assignment:
         return {}
     assignment = consumer_embedding.assignment_of(member.assignment)
-    if assignment.user_data:
+    if assignment.user_data and protocol not in ASSIGNORS_WITHOUT_USER_DATA:
         raise CannotMigrate(
             "an unsupported custom assignor is in use. Please refer to the documentation or switch to a default assignor before "
             "re-attempting the upgrade"
