@@ -31,7 +31,6 @@ from odradek.protocol.internal_records.consumer_protocol import (
     ConsumerProtocolSubscriptionTopicPartition,
 )
 
-
 # Kafka's own assignors put nothing into an assignment that would be lost. librdkafka returns to each member what that said of its
 # own for `cooperative-sticky`; Apache Kafka takes that for the sign of a custom assignor, and refuses to upgrade such a group.
 ASSIGNORS_WITHOUT_USER_DATA: Final = frozenset({"range", "roundrobin", "sticky", "cooperative-sticky"})
