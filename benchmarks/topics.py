@@ -8,13 +8,17 @@ from typing import Final
 
 from benchmarks.brokers import Broker
 from benchmarks.odradek_install import NotMeasurable
+from odradek.protocol.messages.create_partitions import CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic
 from odradek.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse
 from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
 from odradek.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 
 CREATE_VERSION: Final = 7
+CREATE_PARTITIONS_VERSION: Final = 3
 DELETE_VERSION: Final = 6
+# A request may make 10,000 records at the most, and a topic is one more than its partitions.
+PARTITIONS_AT_ONCE: Final = 5000
 LATEST: Final = -1
 LEADERS_SECONDS_MAX: Final = 120
 ASK_INTERVAL_S: Final = 0.02
@@ -26,8 +30,23 @@ def create_topic(broker: Broker, name: str, partition_count: int, configs: Mappi
     Raises:
         NotMeasurable: it was refused, or its partitions found no leader.
     """
-    create_topics(broker, [name], partition_count, configs)
+    create_topics(broker, [name], min(partition_count, PARTITIONS_AT_ONCE), configs)
+    for count in range(2 * PARTITIONS_AT_ONCE, partition_count + PARTITIONS_AT_ONCE, PARTITIONS_AT_ONCE):
+        _grow(broker, name, min(count, partition_count))
     await_leaders(broker, name, partition_count)
+
+
+def _grow(broker: Broker, name: str, partition_count: int) -> None:
+    client = broker.client()
+    try:
+        request = CreatePartitionsRequest(
+            topics=[CreatePartitionsTopic(name=name, count=partition_count, assignments=None)], timeout_ms=60_000
+        )
+        response = client.request(request, CreatePartitionsResponse, CREATE_PARTITIONS_VERSION)
+    finally:
+        client.close()
+    if response.results[0].error_code != 0:
+        raise NotMeasurable(f"{name} did not grow to {partition_count} partitions: {response.results[0].error_message}")
 
 
 def create_topics(broker: Broker, names: list[str], partition_count: int, configs: Mapping[str, str] | None = None) -> None:

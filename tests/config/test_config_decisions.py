@@ -8,7 +8,8 @@ from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import RequestRefused
 from odradek.config.resource_type import AlterOperation, ResourceType
 from odradek.controller.config_rules import ConfigRules
-from odradek.controller.configs import RECORDS_PER_REQUEST_MAX, decide_alter_configs, decide_incremental_alter_configs
+from odradek.controller.configs import decide_alter_configs, decide_incremental_alter_configs
+from odradek.controller.refusal import RECORDS_PER_REQUEST_MAX
 from odradek.protocol.internal_records.metadata import ClearElrRecord, ConfigRecord
 from odradek.protocol.messages import alter_configs as legacy
 from odradek.protocol.messages.incremental_alter_configs import (

@@ -252,3 +252,15 @@ def test_request_for_more_than_ten_thousand_partitions_is_refused_as_a_whole() -
         create(cluster, a_topic("a", partitions=10_000), a_topic("b"))
 
     assert refused.value.code is ErrorCode.POLICY_VIOLATION
+
+
+def test_request_whose_records_are_more_than_one_batch_may_have_is_refused_as_a_whole() -> None:
+    """Ten thousand partitions are allowed; with the record of the topic itself they are one too many, in Kafka as well."""
+    cluster = Cluster(1)
+
+    with pytest.raises(RequestRefused) as refused:
+        create(cluster, a_topic("a", partitions=10_000))
+
+    assert refused.value.code is ErrorCode.POLICY_VIOLATION
+    assert refused.value.message == "Unable to perform excessively large batch operation."
+    assert create(cluster, a_topic("a", partitions=9_999))[0].num_partitions == 9_999

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 
 from odradek.base.decision import Decision
 from odradek.base.error_codes import ErrorCode
-from odradek.base.errors import RequestRefused
 from odradek.config.broker import BROKER_SETTINGS, MIN_INSYNC_REPLICAS
 from odradek.config.resource_type import CLUSTER_DEFAULT, RESOURCE_TYPES, AlterOperation, ResourceType
 from odradek.config.setting import Setting
 from odradek.config.topic import TOPIC_SETTINGS
 from odradek.config.value_text import SettingType
 from odradek.controller.config_rules import ConfigRules
-from odradek.controller.refusal import Refusal
+from odradek.controller.refusal import RECORDS_PER_REQUEST_MAX, Refusal, too_many_records
 from odradek.metadata.configs import ConfigResource
 from odradek.metadata.image import MetadataImage
 from odradek.metadata.record_codec import MetadataRecord
@@ -35,7 +34,6 @@ from odradek.protocol.messages.incremental_alter_configs import (
 )
 
 ELIGIBLE_LEADER_REPLICAS = "eligible.leader.replicas.version"
-RECORDS_PER_REQUEST_MAX = 10_000
 # The length of a value is written in 16 bits by old readers of the log.
 VALUE_LENGTH_MAX = 32_767
 
@@ -188,7 +186,7 @@ class _Change:
     def records(self, is_validation: bool) -> list[MetadataRecord]:
         """Everything to write; nothing when the request only asked whether it could be."""
         if len(self._records) > RECORDS_PER_REQUEST_MAX:
-            raise RequestRefused(ErrorCode.POLICY_VIOLATION, "Unable to perform excessively large batch operation.")
+            raise too_many_records()
         if is_validation:
             return []
         cleared: list[MetadataRecord] = []

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from odradek.base.decision import Decision
 from odradek.base.error_codes import ErrorCode
-from odradek.controller.refusal import Refusal
+from odradek.controller.refusal import RECORDS_PER_REQUEST_MAX, TOO_MANY_RECORDS, Refusal
 from odradek.controller.topic_creation import assigned_partition, place_partitions
 from odradek.metadata.image import MetadataImage
 from odradek.metadata.partition_registration import PartitionRegistration
@@ -21,8 +21,6 @@ from odradek.protocol.messages.create_partitions import (
     CreatePartitionsTopic,
     CreatePartitionsTopicResult,
 )
-
-RECORDS_PER_REQUEST_MAX = 10_000
 
 
 def decide_create_partitions(
@@ -56,7 +54,7 @@ def _grow(image: MetadataImage, asked: CreatePartitionsTopic, dice: random.Rando
     if refusal is not None:
         return refusal
     if asked.count - present > records_left:
-        return Refusal(ErrorCode.POLICY_VIOLATION, "Unable to perform excessively large batch operation.")
+        return Refusal(ErrorCode.POLICY_VIOLATION, TOO_MANY_RECORDS)
     new = _new_partitions(image, topic, asked.count - present, asked.assignments, dice)
     if isinstance(new, Refusal):
         return new

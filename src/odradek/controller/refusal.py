@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from odradek.base.error_codes import ErrorCode
+from odradek.base.errors import RequestRefused
+
+# What the records of one request may be, for they are one atomic batch (`QuorumController.MAX_RECORDS_PER_USER_OP`).
+RECORDS_PER_REQUEST_MAX: Final = 10_000
+TOO_MANY_RECORDS: Final = "Unable to perform excessively large batch operation."
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +19,8 @@ class Refusal:
 
     code: ErrorCode
     message: str | None = None
+
+
+def too_many_records() -> RequestRefused:
+    """The request as a whole makes more records than one batch may have."""
+    return RequestRefused(ErrorCode.POLICY_VIOLATION, TOO_MANY_RECORDS)

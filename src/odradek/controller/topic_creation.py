@@ -19,7 +19,7 @@ from odradek.base.errors import RequestRefused
 from odradek.base.identifiers import METADATA_TOPIC_NAME, UNASSIGNED_DIRECTORY, Uuid
 from odradek.controller.config_rules import ConfigRules
 from odradek.controller.placement import PlacementRefused, has_uncordoned_directory, place_replicas, usable_brokers
-from odradek.controller.refusal import Refusal
+from odradek.controller.refusal import RECORDS_PER_REQUEST_MAX, Refusal, too_many_records
 from odradek.controller.topic_defaults import TopicDefaults
 from odradek.controller.topic_names import TopicNameCollisions, topic_name_complaint
 from odradek.metadata.image import MetadataImage
@@ -57,7 +57,7 @@ class CreateTopics:
         """The records of all topics that can be made, and an answer for every topic asked for.
 
         Raises:
-            RequestRefused: POLICY_VIOLATION, the request asks for too many partitions.
+            RequestRefused: POLICY_VIOLATION, the request asks for too many partitions, or all it asks for makes too many records.
         """
         count_by_name = Counter(topic.name for topic in request.topics)
         candidates = [topic for topic in request.topics if count_by_name[topic.name] == 1 and topic.name != METADATA_TOPIC_NAME]
@@ -72,6 +72,8 @@ class CreateTopics:
             else:
                 records.extend(outcome.records)
                 results.append(outcome.result)
+            if len(records) > RECORDS_PER_REQUEST_MAX:
+                raise too_many_records()
         results.extend(_refusals_of_names(count_by_name))
         return Decision(records=[] if request.validate_only else records, response=CreateTopicsResponse(topics=results))
 
