@@ -15,7 +15,6 @@ from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
 from confluent_kafka import Consumer
-from kafka import KafkaConsumer  # type: ignore[import-untyped]
 
 POLL_S: Final = 0.1
 # Longer than any client's session: a member that goes without a word is missed after that.
@@ -72,28 +71,6 @@ class Librdkafka:
         self._consumer.close()
 
 
-class KafkaPython:
-    """kafka-python, classic protocol."""
-
-    def __init__(self, bootstrap: str, group: str, topic: str) -> None:
-        self._consumer = KafkaConsumer(
-            topic, bootstrap_servers=bootstrap, group_id=group, auto_offset_reset="earliest", enable_auto_commit=False
-        )
-
-    def poll(self) -> list[Seen]:
-        batches = self._consumer.poll(timeout_ms=int(POLL_S * 1000))
-        return [(record.partition, record.offset) for records in batches.values() for record in records]
-
-    def owned(self) -> frozenset[int]:
-        return frozenset(one.partition for one in self._consumer.assignment())
-
-    def commit(self) -> None:
-        self._consumer.commit()
-
-    def close(self) -> None:
-        self._consumer.close()
-
-
 class Aiokafka:
     """aiokafka, classic protocol, on an event loop of the member's own thread."""
 
@@ -132,7 +109,6 @@ KINDS: Final[Mapping[str, Callable[[str, str, str], GroupClient]]] = {
     "librdkafka-roundrobin": _classic("roundrobin"),
     "librdkafka-cooperative": _classic("cooperative-sticky"),
     "librdkafka-consumer": lambda bootstrap, group, topic: Librdkafka(bootstrap, group, topic, {"group.protocol": "consumer"}),
-    "kafka-python": KafkaPython,
     "aiokafka": Aiokafka,
 }
 
