@@ -131,6 +131,19 @@ def await_beginnings(exchange: Exchange, wanted: Mapping[str, int]) -> None:
         assert time.monotonic() < deadline, {topic: (found[topic], wanted[topic]) for topic in wanted if found[topic] != wanted[topic]}
 
 
+def await_tidied(directories: Mapping[Path, int]) -> None:
+    """Wait until no directory has a segment that ends before its log begins: they go a moment after the log start has moved."""
+    deadline = time.monotonic() + _RETENTION_SECONDS_MAX
+    while left := [path for path, begins_at in directories.items() if _has_passed_segment(path, begins_at)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
+def _has_passed_segment(directory: Path, begins_at: int) -> bool:
+    bases = sorted(int(path.stem) for path in directory.glob("*.log"))
+    return any(following <= begins_at for following in bases[1:])
+
+
 def files_of(directory: Path) -> list[str]:
     """A line for each file: its name, its size, and the checksum of what is in it."""
     lines = []
@@ -147,6 +160,7 @@ def test_same_batches_leave_the_same_files(start_node: Callable[[str], Node], ta
     with Exchange(node.bootstrap, "files") as exchange:
         topics = {name: write(exchange, name, case) for name, case in all_cases.items()}
         await_beginnings(exchange, {topics[name]: case.begins_at for name, case in all_cases.items()})
+    await_tidied({node.data_directory / f"{topics[name]}-0": case.begins_at for name, case in all_cases.items()})
     node.stop()
 
     told = ""
