@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 import socket
 from pathlib import Path
 
@@ -13,8 +12,7 @@ import pytest
 from odradek.net import socket_transport
 from odradek.net.frame_connection import FrameConnection, FrameHandler
 from odradek.net.output import FileRange
-from odradek.net.readiness import HAS_EPOLL, EpollReadiness, Readiness
-from odradek.net.socket_transport import RECEIVE_SIZE, SEND_AT_ONCE_SIZE, SocketTransport
+from odradek.net.socket_transport import RECEIVE_SIZE, SocketTransport
 from odradek.net.turn import Turn
 
 
@@ -38,23 +36,13 @@ class DiskFile:
 class Pair:
     """A transport of ours and the peer's end of the socket."""
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        on_frame: FrameHandler,
-        *,
-        uses_sendfile: bool = True,
-        readiness: Readiness | None = None,
-        turn: Turn | None = None,
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_frame: FrameHandler, *, uses_sendfile: bool = True) -> None:
         ours, self.peer = socket.socketpair()
         ours.setblocking(False)
         self.peer.setblocking(False)
         self.closed: list[SocketTransport] = []
-        self.turn = turn or Turn(loop.call_soon)
-        self.transport = SocketTransport(
-            readiness or loop, ours, self.turn, bytearray(RECEIVE_SIZE), self.closed.append, uses_sendfile=uses_sendfile
-        )
+        self.turn = Turn(loop.call_soon)
+        self.transport = SocketTransport(loop, ours, self.turn, bytearray(RECEIVE_SIZE), self.closed.append, uses_sendfile=uses_sendfile)
         self.connection = FrameConnection(
             on_frame,
             connection_id=1,
@@ -226,35 +214,3 @@ def test_peer_that_is_still_sending_gets_every_answer_and_an_orderly_end_when_th
     assert received == b"answer"
     assert has_ended_in_order
     assert len(closed) == 1
-
-
-@pytest.mark.skipif(not HAS_EPOLL, reason="this system has no epoll")
-@pytest.mark.parametrize(("answer_size", "has_left"), [(SEND_AT_ONCE_SIZE - 1, False), (SEND_AT_ONCE_SIZE, True)])
-def test_large_answer_leaves_before_the_next_socket_of_the_turn_is_read(answer_size: int, has_left: bool) -> None:
-    """What is small is gathered: one send for all the answers of a turn. What is large keeps the peer busy meanwhile."""
-
-    async def story() -> list[bool]:
-        loop = asyncio.get_running_loop()
-        peers: list[socket.socket] = []
-        seen: list[bool] = []
-
-        def answer(connection: FrameConnection, data: bytes, start: int, end: int) -> None:
-            connection.send(bytes(answer_size))
-            ready, _, _ = select.select(peers, [], [], 0)
-            seen.append(bool(ready))
-
-        turn = Turn(loop.call_soon)
-        readiness = EpollReadiness(loop, turn)
-        pairs = [Pair(loop, answer, readiness=readiness, turn=turn) for _ in range(2)]
-        peers.extend(pair.peer for pair in pairs)
-        for peer in peers:
-            peer.send(framed(b"fetch"))
-        for peer in peers:
-            await read_exactly(peer, answer_size)
-        for pair in pairs:
-            pair.transport.abort("")
-            pair.peer.close()
-        readiness.close()
-        return seen
-
-    assert asyncio.run(story()) == [False, has_left]

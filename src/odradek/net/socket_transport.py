@@ -27,9 +27,6 @@ RECEIVE_SIZE: Final = 256 << 10
 SEND_SIZE_MAX: Final = 1 << 20
 # What is read into memory at once where there is no `sendfile` or no descriptor.
 COPY_SIZE_MAX: Final = 1 << 20
-# Answers of this size are not gathered for the end of the turn but leave at once, so that the peer takes them up while the next request is
-# decided: with four consumers of 64 KiB that wait for each answer, both sides otherwise slept in turns, and a third of the throughput went.
-SEND_AT_ONCE_SIZE: Final = 32 << 10
 MSG_MORE: int = getattr(socket, "MSG_MORE", 0)
 HAS_SENDFILE: bool = hasattr(os, "sendfile")
 
@@ -115,8 +112,6 @@ class SocketTransport:
         else:
             del view
             connection.received_into_view(size)
-        if connection.outgoing_size >= SEND_AT_ONCE_SIZE:
-            self.flush()
 
     def _pause_reading(self) -> None:
         if self._is_reading:
@@ -136,10 +131,9 @@ class SocketTransport:
 
     def flush(self) -> None:
         """Send what is ready; then take up what the connection had to leave, or end it."""
-        connection = self.connection
-        if self._is_closed or self._has_ended_sending or not connection.is_flush_due:
-            # Not due: a large answer has left before the end of the turn, and nothing has come since.
+        if self._is_closed or self._has_ended_sending:
             return
+        connection = self.connection
         connection.is_flush_due = False
         try:
             is_all_sent = self._send_ready(connection)
@@ -233,12 +227,8 @@ class SocketTransport:
 
     def _wait_for_room(self) -> None:
         if not self._is_writing:
-            self._readiness.add_writer(self._descriptor, self._on_writable)
+            self._readiness.add_writer(self._descriptor, self.flush)
             self._is_writing = True
-
-    def _on_writable(self) -> None:
-        self.connection.is_flush_due = True
-        self.flush()
 
     def _stop_waiting_for_room(self) -> None:
         if self._is_writing:
