@@ -1,4 +1,4 @@
-"""The group coordinator of this node, which comes to life with its topic: a node that never had a group loads nothing of it.
+"""The group coordinator of this node.
 
 What is decided stands in `coordinator.group`; here it meets the node's settings and its `coordinator_driver`.
 """
@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, final
 
-from odradek.base.error_codes import ErrorCode
-from odradek.base.errors import RequestRefused
 from odradek.broker.dynamic_configuration import DynamicConfiguration
+from odradek.broker.lazy_coordinator import LazyCoordinator
 from odradek.config import broker_group_settings as setting
 from odradek.controller.topic_names import GROUP_METADATA_TOPIC
-from odradek.metadata.delta import MetadataDelta
-from odradek.metadata.image import MetadataImage
 from odradek.records.compression import Codec
 
 if TYPE_CHECKING:
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
     from odradek.broker.node import Node
     from odradek.coordinator.group.settings import GroupSettings
     from odradek.coordinator.group.shard import GroupShard
-    from odradek.coordinator.shard import Answer, Moment, Outcome, Ticket
 
 MS_PER_MINUTE = 60_000
 ASSIGNOR_BY_CLASS = {
@@ -35,33 +31,11 @@ ASSIGNOR_BY_CLASS = {
 
 
 @final
-class GroupCoordinator:
-    """A subscriber of the metadata, after the partition registry."""
+class GroupCoordinator(LazyCoordinator["GroupShard"]):
+    """The groups whose partition of `__consumer_offsets` is led here."""
 
     def __init__(self, node: Node, appends: AppendTurn, tasks: asyncio.TaskGroup, loop: asyncio.AbstractEventLoop) -> None:
-        self._node = node
-        self._appends = appends
-        self._tasks = tasks
-        self._loop = loop
-        self._driver: CoordinatorDriver[GroupShard] | None = None
-
-    async def ask(self, group_id: str, question: Callable[[GroupShard, Ticket, Moment], Outcome]) -> Answer:
-        """The answer of the shard that keeps `group_id`.
-
-        Raises:
-            RequestRefused: it refuses, is loading, or is not on this node.
-        """
-        if self._driver is None:
-            raise RequestRefused(ErrorCode.COORDINATOR_NOT_AVAILABLE)
-        return await self._driver.ask(group_id, question)
-
-    def shards(self) -> Iterator[GroupShard]:
-        """Every shard of this node, for reading.
-
-        Raises:
-            RequestRefused: one is loading.
-        """
-        return iter(()) if self._driver is None else self._driver.shards()
+        super().__init__(GROUP_METADATA_TOPIC, node, appends, tasks, loop)
 
     def partition_index_of(self, group_id: str) -> int | None:
         """The partition of `__consumer_offsets` that keeps a group; None while there is no such topic."""
@@ -73,19 +47,7 @@ class GroupCoordinator:
         if runner is not None:
             runner.replay_end_of_transaction(producer_id, is_committed=is_committed)
 
-    def on_metadata_update(self, delta: MetadataDelta, image: MetadataImage) -> None:
-        if self._driver is None and GROUP_METADATA_TOPIC in image.topics.by_name:
-            self._driver = self._make_driver()
-        if self._driver is not None:
-            self._driver.on_metadata_update(delta, image)
-
-    def close(self) -> None:
-        """The node stops: whoever waits is told to look for another coordinator."""
-        if self._driver is not None:
-            self._driver.close()
-
     def _make_driver(self) -> CoordinatorDriver[GroupShard]:
-        # Loaded here, because a node without groups must not pay for them when it starts.
         from odradek.broker.coordinator_driver import CoordinatorDriver
         from odradek.broker.coordinator_runner import RunnerParts
         from odradek.coordinator.group.records import RECORD_TYPES
@@ -104,7 +66,7 @@ class GroupCoordinator:
             compression=Codec(node.settings[setting.OFFSETS_TOPIC_COMPRESSION_CODEC]),
         )
         return CoordinatorDriver(
-            GROUP_METADATA_TOPIC,
+            self._topic,
             lambda index: GroupShard(settings, random.Random(node.dice.getrandbits(64))),
             node.partitions,
             parts,

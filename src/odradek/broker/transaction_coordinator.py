@@ -1,4 +1,4 @@
-"""The transaction coordinator of this node, which comes to life with its topic: a node without transactions loads nothing of it.
+"""The transaction coordinator of this node.
 
 What is decided stands in `coordinator.transaction`; here it meets the node's settings, its `coordinator_driver`, and the markers that
 have to be written once the outcome of a transaction is decided for good.
@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, final
 
-from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import RequestRefused
 from odradek.base.identifiers import NO_PRODUCER_ID
+from odradek.broker.lazy_coordinator import LazyCoordinator
 from odradek.config import broker_transaction_settings as setting
 from odradek.controller.topic_names import TRANSACTION_STATE_TOPIC
-from odradek.metadata.delta import MetadataDelta
-from odradek.metadata.image import MetadataImage
 from odradek.records.compression import Codec
 
 if TYPE_CHECKING:
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from odradek.broker.coordinator_runner import ShardRunner
     from odradek.broker.node import Node
     from odradek.broker.transaction_markers import TransactionMarkers
-    from odradek.coordinator.shard import Answer, Moment, Outcome, Ticket
     from odradek.coordinator.transaction.shard import MarkersDue, TransactionShard
 
 log = logging.getLogger("odradek.broker.transaction_coordinator")
@@ -36,15 +33,11 @@ COMMIT_TIMEOUT_MS = 30_000
 
 
 @final
-class TransactionCoordinator:
-    """A subscriber of the metadata, after the partition registry."""
+class TransactionCoordinator(LazyCoordinator["TransactionShard"]):
+    """The transactional ids whose partition of `__transaction_state` is led here."""
 
     def __init__(self, node: Node, appends: AppendTurn, tasks: asyncio.TaskGroup, loop: asyncio.AbstractEventLoop) -> None:
-        self._node = node
-        self._appends = appends
-        self._tasks = tasks
-        self._loop = loop
-        self._driver: CoordinatorDriver[TransactionShard] | None = None
+        super().__init__(TRANSACTION_STATE_TOPIC, node, appends, tasks, loop)
         self._markers: TransactionMarkers | None = None
         self._at_work: set[asyncio.Task[None]] = set()
 
@@ -56,16 +49,6 @@ class TransactionCoordinator:
 
             self._markers = TransactionMarkers(self._node, self._appends)
         return self._markers
-
-    async def ask(self, transactional_id: str, question: Callable[[TransactionShard, Ticket, Moment], Outcome]) -> Answer:
-        """The answer of the shard that keeps `transactional_id`.
-
-        Raises:
-            RequestRefused: it refuses, is loading, or is not on this node.
-        """
-        if self._driver is None:
-            raise RequestRefused(ErrorCode.COORDINATOR_NOT_AVAILABLE)
-        return await self._driver.ask(transactional_id, question)
 
     async def producer_id_for(self, transactional_id: str) -> int:
         """A fresh producer id if deciding about `transactional_id` may take one, else -1.
@@ -83,33 +66,15 @@ class TransactionCoordinator:
         Raises:
             RequestRefused: it is loading, or not on this node.
         """
-        if self._driver is None:
-            raise RequestRefused(ErrorCode.COORDINATOR_NOT_AVAILABLE)
-        return self._driver.peek(transactional_id)
-
-    def shards(self) -> Iterator[TransactionShard]:
-        """Every shard of this node, for reading.
-
-        Raises:
-            RequestRefused: one is loading.
-        """
-        return iter(()) if self._driver is None else self._driver.shards()
-
-    def on_metadata_update(self, delta: MetadataDelta, image: MetadataImage) -> None:
-        if self._driver is None and TRANSACTION_STATE_TOPIC in image.topics.by_name:
-            self._driver = self._make_driver()
-        if self._driver is not None:
-            self._driver.on_metadata_update(delta, image)
+        return self._present_driver().peek(transactional_id)
 
     def close(self) -> None:
         """The node stops. Markers that are under way are written by the next coordinator again."""
-        if self._driver is not None:
-            self._driver.close()
+        super().close()
         for task in self._at_work:
             task.cancel()
 
     def _make_driver(self) -> CoordinatorDriver[TransactionShard]:
-        # Loaded here, because a node without transactions must not pay for them when it starts.
         from odradek.broker.coordinator_driver import CoordinatorDriver
         from odradek.broker.coordinator_runner import RunnerParts
         from odradek.coordinator.transaction.records import RECORD_TYPES
@@ -138,7 +103,7 @@ class TransactionCoordinator:
             )
 
         return CoordinatorDriver(
-            TRANSACTION_STATE_TOPIC,
+            self._topic,
             lambda index: TransactionShard(settings),
             node.partitions,
             parts,

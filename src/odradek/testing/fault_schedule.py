@@ -185,28 +185,28 @@ class FaultSchedule:
 
     async def _crash_in_operation(self, operations_ahead: int) -> None:
         fault = CrashInOperation(operations_ahead, self._dice)
+        if not await self._has_struck(fault):
+            return
+        self._node.disk_fault = None
+        await self._crash(self._some_kind())
+
+    async def _has_struck(self, fault: CrashInOperation) -> bool:
+        """Hand the disk over to `fault` until it strikes; False, with the disk whole again, if the node had not that much to do."""
         self._node.disk_fault = fault
         try:
             async with asyncio.timeout(WAIT_FOR_OPERATION_S):
                 await fault.has_struck.wait()
         except TimeoutError:
-            # The node had not that much to do.
             self._node.disk_fault = None
-            return
-        self._node.disk_fault = None
-        await self._crash(self._some_kind())
+            return False
+        return True
 
     async def _fail_in_operation(self) -> None:
         operations_ahead = self._dice.randint(0, OPERATIONS_AHEAD_MAX)
         fault: CrashInOperation = FailInOperation(operations_ahead, self._dice)
         if len(self._node.log_directories) > 1 and self._dice.random() < 0.7:
             fault = FailInDirectory(operations_ahead // 4, self._dice, self._node.log_directories[-1])
-        self._node.disk_fault = fault
-        try:
-            async with asyncio.timeout(WAIT_FOR_OPERATION_S):
-                await fault.has_struck.wait()
-        except TimeoutError:
-            self._node.disk_fault = None
+        if not await self._has_struck(fault):
             return
         await asyncio.sleep(self._dice.randint(0, LIVES_ON_MS_MAX) / 1000)
         self._node.disk_fault = None

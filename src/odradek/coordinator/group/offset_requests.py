@@ -23,6 +23,7 @@ from odradek.coordinator.record import CoordinatorRecord
 from odradek.coordinator.shard import Moment, Outcome, Refusal, Ticket
 from odradek.protocol.messages.offset_commit import (
     OffsetCommitRequest,
+    OffsetCommitRequestPartition,
     OffsetCommitResponse,
     OffsetCommitResponsePartition,
     OffsetCommitResponseTopic,
@@ -42,6 +43,7 @@ from odradek.protocol.messages.offset_fetch import (
 )
 from odradek.protocol.messages.txn_offset_commit import (
     TxnOffsetCommitRequest,
+    TxnOffsetCommitRequestPartition,
     TxnOffsetCommitResponse,
     TxnOffsetCommitResponsePartition,
     TxnOffsetCommitResponseTopic,
@@ -50,6 +52,8 @@ from odradek.protocol.messages.txn_offset_commit import (
 # From here on an unknown group is told by its own error; older clients know only of generations.
 GROUP_ID_NOT_FOUND_SINCE_VERSION: Final = 9
 NO_RETENTION: Final = -1
+# The time at which an offset expires that the rules for its group decide about.
+NO_EXPIRY: Final = -1
 INVALID_OFFSET: Final = -1
 
 
@@ -71,29 +75,16 @@ class OffsetRequests:
         if code is not ErrorCode.NONE:
             return Outcome.refusal(ticket, code)
         retention_ms = request.retention_time_ms
-        expire_timestamp_ms = -1 if retention_ms == NO_RETENTION else now.wall_ms + retention_ms
+        expire_timestamp_ms = NO_EXPIRY if retention_ms == NO_RETENTION else now.wall_ms + retention_ms
         outcome = Outcome()
         response = OffsetCommitResponse()
         for topic in request.topics:
             answered = OffsetCommitResponseTopic(topic_id=topic.topic_id, name=topic.name)
             response.topics.append(answered)
             for partition in topic.partitions:
-                metadata = partition.committed_metadata or ""
-                code = ErrorCode.NONE
-                if _utf16_length(metadata) > self._settings().offset_metadata_bytes_max:
-                    code = ErrorCode.OFFSET_METADATA_TOO_LARGE
-                else:
-                    record = offset_commit(
-                        request.group_id,
-                        topic.name,
-                        partition.partition_index,
-                        offset=partition.committed_offset,
-                        leader_epoch=partition.committed_leader_epoch,
-                        metadata=metadata,
-                        commit_timestamp_ms=now.wall_ms,
-                        expire_timestamp_ms=expire_timestamp_ms,
-                        topic_id=topic.topic_id,
-                    )
+                record = self._record(request.group_id, topic.name, partition, now, expire_timestamp_ms, topic.topic_id)
+                code = ErrorCode.OFFSET_METADATA_TOO_LARGE if record is None else ErrorCode.NONE
+                if record is not None:
                     outcome.records.append(record)
                 answered.partitions.append(OffsetCommitResponsePartition(partition_index=partition.partition_index, error_code=code))
         outcome.answers.append((ticket, response))
@@ -133,26 +124,38 @@ class OffsetRequests:
             answered = TxnOffsetCommitResponseTopic(name=topic.name)
             response.topics.append(answered)
             for partition in topic.partitions:
-                metadata = partition.committed_metadata or ""
-                code = ErrorCode.NONE
-                if _utf16_length(metadata) > self._settings().offset_metadata_bytes_max:
-                    code = ErrorCode.OFFSET_METADATA_TOO_LARGE
-                else:
-                    record = offset_commit(
-                        request.group_id,
-                        topic.name,
-                        partition.partition_index,
-                        offset=partition.committed_offset,
-                        leader_epoch=partition.committed_leader_epoch,
-                        metadata=metadata,
-                        commit_timestamp_ms=now.wall_ms,
-                        expire_timestamp_ms=-1,
-                        topic_id=ZERO_UUID,
-                    )
+                record = self._record(request.group_id, topic.name, partition, now, NO_EXPIRY, ZERO_UUID)
+                code = ErrorCode.OFFSET_METADATA_TOO_LARGE if record is None else ErrorCode.NONE
+                if record is not None:
                     outcome.records.append(record)
                 answered.partitions.append(TxnOffsetCommitResponsePartition(partition_index=partition.partition_index, error_code=code))
         outcome.answers.append((ticket, response))
         return outcome
+
+    def _record(
+        self,
+        group_id: str,
+        topic: str,
+        partition: OffsetCommitRequestPartition | TxnOffsetCommitRequestPartition,
+        now: Moment,
+        expire_timestamp_ms: int,
+        topic_id: Uuid,
+    ) -> CoordinatorRecord | None:
+        """The record of one offset; None where what its client wants to keep beside it is too large."""
+        metadata = partition.committed_metadata or ""
+        if _utf16_length(metadata) > self._settings().offset_metadata_bytes_max:
+            return None
+        return offset_commit(
+            group_id,
+            topic,
+            partition.partition_index,
+            offset=partition.committed_offset,
+            leader_epoch=partition.committed_leader_epoch,
+            metadata=metadata,
+            commit_timestamp_ms=now.wall_ms,
+            expire_timestamp_ms=expire_timestamp_ms,
+            topic_id=topic_id,
+        )
 
     def _refusal_of_transactional_commit(self, request: TxnOffsetCommitRequest, caller: Caller) -> ErrorCode:
         group = self._groups.get(request.group_id)
