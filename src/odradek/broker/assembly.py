@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import final
 
 from odradek.base.clock import Clock
@@ -209,25 +210,29 @@ class NodeRun:
             log.error("metadata log could not be closed", extra={"directory": directory, "reason": str(error)})
             logs.leave_unclean(directory)
         threads = threads_for(self._configuration[setting.NUM_RECOVERY_THREADS_PER_DATA_DIR])
-        own = ThreadPoolExecutor(threads * len(logs.directories), thread_name_prefix="odradek-closing") if self._owns_pool else None
-        try:
-            await close_logs(logs, own or self._pool, threads_per_directory=threads, broker_epoch=broker_epoch)
-        finally:
-            if own is not None:
-                own.shutdown(wait=True, cancel_futures=True)
+        with self._threads("odradek-closing", threads * len(logs.directories)) as pool:
+            await close_logs(logs, pool, threads_per_directory=threads, broker_epoch=broker_epoch)
 
     async def _open_logs(
         self, logs: LogDirectories, image: MetadataImage, stop: asyncio.Event, on_recovery: ProgressListener | None
     ) -> bool:
         """Open all logs, in threads of their own; False if `stop` came first."""
         threads = self._configuration[setting.NUM_RECOVERY_THREADS_PER_DATA_DIR]
-        own = ThreadPoolExecutor(threads * len(logs.directories), thread_name_prefix="odradek-recovery") if self._owns_pool else None
-        try:
-            opener = LogOpener(logs, self._clock, own or self._pool, threads_per_directory=threads, on_progress=on_recovery)
+        with self._threads("odradek-recovery", threads * len(logs.directories)) as pool:
+            opener = LogOpener(logs, self._clock, pool, threads_per_directory=threads, on_progress=on_recovery)
             return await opener.open_all(lambda topic: self._configuration.log_configuration(topic, image), stop)
+
+    @contextmanager
+    def _threads(self, name: str, count: int) -> Iterator[Executor]:
+        """So many threads for one piece of work, which end with it; a pool that was given to the node is used for everything instead."""
+        if not self._owns_pool:
+            yield self._pool
+            return
+        own = ThreadPoolExecutor(count, thread_name_prefix=name)
+        try:
+            yield own
         finally:
-            if own is not None:
-                own.shutdown(wait=True, cancel_futures=True)
+            own.shutdown(wait=True, cancel_futures=True)
 
     def _serve(self, node: Node, tasks: asyncio.TaskGroup, group_commit: GroupCommit) -> None:
         appends = AppendTurn(self._turn, self._purgatory, self._clock, group_commit)
