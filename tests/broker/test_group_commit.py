@@ -277,7 +277,9 @@ def test_no_answer_leaves_before_the_disk_has_the_records_and_few_waits_serve_ma
             producer.send(produce_request(0, acks), 9)
         wait_until(lambda: offset_of(witness, 0, is_consumer=False) == len(producers))
 
-        # Everything is in the log, the disk has been asked once and has not answered, and nobody has been told anything.
+        # Everything is in the log, the disk has been asked once and has not answered, and nobody has been told anything. The thread that
+        # asks it may come to that a moment after the log end has moved.
+        wait_until(lambda: len(filesystem.entered) > 0)
         assert len(filesystem.entered) == 1
         assert offset_of(witness, 0, is_consumer=True) == 0
         readable, _, _ = select.select([producer._socket for producer in producers], [], [], 0)
