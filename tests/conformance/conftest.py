@@ -19,6 +19,7 @@ from tests.conformance.clients.registry import JUDGES, STEWARD
 from tests.conformance.eventually import eventually
 from tests.conformance.nodes import APACHE_KAFKA, ODRADEK, TARGETS, Node, Nodes
 from tests.support import reference_kafka
+from tests.support.tool_server import ToolServer
 
 _OPTION_TARGET: Final = "--target"
 _OPTION_LIST: Final = "--list-passing"
@@ -118,6 +119,21 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     nodes = Nodes(tmp_path_factory.mktemp("nodes"))
     yield nodes
     nodes.stop_all()
+
+
+@pytest.fixture(scope="session")
+def java() -> Iterator[Callable[[], ToolServer]]:
+    """The JVM of the session for tools and consumers, started when a scenario first asks for it."""
+    started: list[ToolServer] = []
+
+    def server() -> ToolServer:
+        if not started:
+            started.append(ToolServer())
+        return started[0]
+
+    yield server
+    for one in started:
+        one.close()
 
 
 @pytest.fixture

@@ -1,160 +1,81 @@
-"""Members of consumer groups, one kind for each client and protocol.
+"""Members of consumer groups at work, of any client.
 
 Each runs in a thread of its own: with some clients a member joins only while the others rejoin.
 """
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Final
 
-from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
-from confluent_kafka import Consumer
+from tests.conformance.group_clients import KINDS, GroupClient, Place, Seen
 
-POLL_S: Final = 0.1
 # Longer than any client's session: a member that goes without a word is missed after that.
 SETTLED_SECONDS_MAX: Final = 60.0
-Seen = tuple[int, int]
-
-
-class GroupClient(Protocol):
-    """What a member does, in the words of no client in particular."""
-
-    def poll(self) -> list[Seen]:
-        """Partition and offset of what has come; waits for `POLL_S` at most."""
-        ...
-
-    def owned(self) -> frozenset[int]:
-        """The partitions assigned now."""
-        ...
-
-    def commit(self) -> None:
-        """Commit what has been polled, and wait for the answer."""
-        ...
-
-    def close(self) -> None:
-        """Leave the group."""
-        ...
-
-
-class Librdkafka:
-    """confluent-kafka, in either protocol."""
-
-    def __init__(self, bootstrap: str, group: str, topic: str, settings: Mapping[str, Any]) -> None:
-        common = {"bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False}
-        self._consumer = Consumer({**common, **settings})
-        self._consumer.subscribe([topic])
-
-    def poll(self) -> list[Seen]:
-        seen = []
-        for message in self._consumer.consume(100, POLL_S):
-            error = message.error()
-            assert error is None, error
-            partition, offset = message.partition(), message.offset()
-            assert partition is not None
-            assert offset is not None
-            seen.append((partition, offset))
-        return seen
-
-    def owned(self) -> frozenset[int]:
-        return frozenset(one.partition for one in self._consumer.assignment())
-
-    def commit(self) -> None:
-        self._consumer.commit(asynchronous=False)
-
-    def close(self) -> None:
-        self._consumer.close()
-
-
-class Aiokafka:
-    """aiokafka, classic protocol, on an event loop of the member's own thread."""
-
-    def __init__(self, bootstrap: str, group: str, topic: str) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._consumer = self._loop.run_until_complete(self._started(bootstrap, group, topic))
-
-    async def _started(self, bootstrap: str, group: str, topic: str) -> Any:
-        consumer = AIOKafkaConsumer(
-            topic, bootstrap_servers=bootstrap, group_id=group, auto_offset_reset="earliest", enable_auto_commit=False
-        )
-        await consumer.start()
-        return consumer
-
-    def poll(self) -> list[Seen]:
-        batches = self._loop.run_until_complete(self._consumer.getmany(timeout_ms=int(POLL_S * 1000)))
-        return [(record.partition, record.offset) for records in batches.values() for record in records]
-
-    def owned(self) -> frozenset[int]:
-        return frozenset(one.partition for one in self._consumer.assignment())
-
-    def commit(self) -> None:
-        self._loop.run_until_complete(self._consumer.commit())
-
-    def close(self) -> None:
-        self._loop.run_until_complete(self._consumer.stop())
-        self._loop.close()
-
-
-def _classic(strategy: str) -> Callable[[str, str, str], GroupClient]:
-    return lambda bootstrap, group, topic: Librdkafka(bootstrap, group, topic, {"partition.assignment.strategy": strategy})
-
-
-KINDS: Final[Mapping[str, Callable[[str, str, str], GroupClient]]] = {
-    "librdkafka-range": _classic("range"),
-    "librdkafka-roundrobin": _classic("roundrobin"),
-    "librdkafka-cooperative": _classic("cooperative-sticky"),
-    "librdkafka-consumer": lambda bootstrap, group, topic: Librdkafka(bootstrap, group, topic, {"group.protocol": "consumer"}),
-    "aiokafka": Aiokafka,
-}
+LEFT_SECONDS_MAX: Final = 30.0
 
 
 class Member:
-    """One member at work: polls until told to leave, commits on the way out."""
+    """One member at work: polls until told to commit, and leaves when told to."""
 
-    def __init__(self, kind: str, bootstrap: str, group: str, topic: str) -> None:
+    def __init__(self, kind: str, place: Place) -> None:
         self.owned: frozenset[int] = frozenset()
         self.seen: list[Seen] = []
         self.failure: BaseException | None = None
-        self._leaving = threading.Event()
-        self._make: Callable[[], GroupClient] = partial(KINDS[kind], bootstrap, group, topic)
+        self._has_to_commit = threading.Event()
+        self._has_committed = threading.Event()
+        self._may_leave = threading.Event()
+        self._join: Callable[[], GroupClient] = partial(KINDS[kind].join, place)
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
+    def commit(self) -> None:
+        """Take no more, and commit what has come; raises what went wrong meanwhile."""
+        self._has_to_commit.set()
+        assert self._has_committed.wait(LEFT_SECONDS_MAX), "the member does not come to its commit"
+        self._raise_failure()
+
     def leave(self) -> None:
-        """Commit, leave the group, end; raises what went wrong meanwhile."""
-        self._leaving.set()
-        self._thread.join(timeout=30)
+        """Leave the group and end; raises what went wrong meanwhile."""
+        self._has_to_commit.set()
+        self._may_leave.set()
+        self._thread.join(timeout=LEFT_SECONDS_MAX)
         assert not self._thread.is_alive(), "the member does not come to its end"
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
         if self.failure is not None:
             raise self.failure
 
     def _work(self) -> None:
         try:
-            client = self._make()
+            client = self._join()
             try:
-                while not self._leaving.is_set():
+                while not self._has_to_commit.is_set():
                     self.seen += client.poll()
                     self.owned = client.owned()
                 if self.seen:
                     client.commit()
+                self._has_committed.set()
+                self._may_leave.wait()
             finally:
                 client.close()
-        except BaseException as failure:  # told by `leave`, in the thread of the test
+        except BaseException as failure:  # told by `commit` and `leave`, in the thread of the test
             self.failure = failure
         finally:
+            self._has_committed.set()
             self.owned = frozenset()
 
 
 class Members:
     """The members of one group, over the partitions of one topic."""
 
-    def __init__(self, kind: str, bootstrap: str, group: str, topic: str, partition_count: int) -> None:
-        self._make: Callable[[], Member] = partial(Member, kind, bootstrap, group, topic)
+    def __init__(self, kind: str, place: Place, partition_count: int) -> None:
+        self._make: Callable[[], Member] = partial(Member, kind, place)
         self._partitions = frozenset(range(partition_count))
         self.present: list[Member] = []
         self.gone: list[Member] = []
@@ -163,8 +84,12 @@ class Members:
         self.present += [self._make() for _ in range(count)]
 
     def leave(self, count: int) -> None:
-        for _ in range(count):
-            member = self.present.pop()
+        """The last `count` commit, and only then the first of them leaves: who stays a moment longer reads nothing a second time."""
+        leaving = self.present[-count:]
+        for member in leaving:
+            member.commit()
+        for member in leaving:
+            self.present.remove(member)
             self.gone.append(member)
             member.leave()
 

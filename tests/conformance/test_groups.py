@@ -9,9 +9,11 @@ import pytest
 
 from tests.conformance.clients.client import Client, Message
 from tests.conformance.eventually import eventually
-from tests.conformance.group_members import KINDS, Members
+from tests.conformance.group_clients import KINDS, Place
+from tests.conformance.group_members import Members
 from tests.conformance.nodes import COORDINATING, Node
-from tests.support.reference_kafka import missing_reason, run_tool
+from tests.support.reference_kafka import missing_reason
+from tests.support.tool_server import ToolServer
 
 PARTITIONS = 6
 RECORDS_EACH = 10
@@ -32,12 +34,16 @@ def wide_topic(topic: str, steward: Client) -> str:
 
 
 @pytest.fixture
-def group(node: Node, wide_topic: str) -> Iterator[MakeGroup]:
+def group(node: Node, wide_topic: str, java: Callable[[], ToolServer], absent: Callable[[str], None]) -> Iterator[MakeGroup]:
     """Makes a group whose name is that of its topic; what is left of it ends with the test."""
     made: list[Members] = []
+    place = Place(bootstrap=node.bootstrap, group=wide_topic, topic=wide_topic, java=java)
 
     def make(kind: str) -> Members:
-        made.append(Members(kind, node.bootstrap, wide_topic, wide_topic, PARTITIONS))
+        reason = KINDS[kind].missing_reason()
+        if reason:
+            absent(reason)
+        made.append(Members(kind, place, PARTITIONS))
         return made[-1]
 
     yield make
@@ -89,7 +95,14 @@ def test_who_comes_and_goes_hands_over_where_the_commits_are(kind: str, group: M
 
 @pytest.mark.parametrize(("kind", "group_type"), [("librdkafka-range", "Classic"), ("librdkafka-consumer", "Consumer")])
 def test_the_groups_tool_tells_members_offsets_and_lag(
-    kind: str, group_type: str, group: MakeGroup, steward: Client, wide_topic: str, node: Node, absent: Callable[[str], None]
+    kind: str,
+    group_type: str,
+    group: MakeGroup,
+    steward: Client,
+    wide_topic: str,
+    node: Node,
+    java: Callable[[], ToolServer],
+    absent: Callable[[str], None],
 ) -> None:
     reason = missing_reason()
     if reason:
@@ -103,7 +116,9 @@ def test_the_groups_tool_tells_members_offsets_and_lag(
     members.await_shared()
 
     def told(*arguments: str) -> str:
-        outcome = run_tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", ["--bootstrap-server", node.bootstrap, *arguments])
+        outcome = java().run(
+            "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", ["--bootstrap-server", node.bootstrap, *arguments]
+        )
         assert outcome.exit_code == 0, outcome.text + outcome.errors
         return outcome.text
 

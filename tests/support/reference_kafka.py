@@ -1,12 +1,14 @@
 """Apache Kafka itself, from Maven Central, as a judge for tests: never a dependency of the product.
 
 Holds three things: where the jars of one fixed version lie (a cache of our own, filled once by Maven), how one of its command line
-tools is run by class name, and how one combined node (broker and controller, a quorum of one) is formatted, started and stopped.
+tools, or a programme of ours on top of them, is run by class name, and how one combined node (broker and controller, a quorum of one) is
+formatted, started and stopped.
 
 A machine without Java 17 or without Maven has no reference; `missing_reason` says why in one sentence, and a test skips with it. The
 node takes two free ports of the loopback address; another process may take one of them in between, so a start that dies is tried again.
 """
 
+import hashlib
 import os
 import re
 import shutil
@@ -29,8 +31,12 @@ TOOL_SECONDS_MAX: Final = 90
 _ARTIFACTS: Final = (
     ("org.apache.kafka", "kafka_2.13", KAFKA_VERSION),
     ("org.apache.kafka", "kafka-tools", KAFKA_VERSION),
+    ("org.apache.kafka", "kafka-streams", KAFKA_VERSION),
     ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.3"),
 )
+
+# As large as all the rest: our streams keep their state in memory.
+_LEFT_OUT: Final = (("org.rocksdb", "rocksdbjni"),)
 
 _LOG_CONFIGURATION: Final = """rootLogger.level = ${sys:reference.log.level:-WARN}
 rootLogger.appenderRef.stderr.ref = stderr
@@ -111,8 +117,7 @@ def run_tool(
     Raises:
         ReferenceFailure: there is no Apache Kafka, or the tool did not end in time.
     """
-    fetch()
-    command = _java_command(java_options, "WARN", class_name, arguments)
+    command = java_command(java_options, "WARN", class_name, arguments)
     try:
         done = subprocess.run(command, input=standard_input, capture_output=True, timeout=seconds_max, check=False)
     except subprocess.TimeoutExpired as failure:
@@ -171,7 +176,7 @@ class ReferenceNode:
         return self._start_command(), self._port
 
     def _start_command(self) -> list[str]:
-        return _java_command(self._java_options, "INFO", "kafka.Kafka", [str(self._properties)])
+        return java_command(self._java_options, "INFO", "kafka.Kafka", [str(self._properties)])
 
     def kill(self) -> None:
         """End the process where it stands (SIGKILL), and wait until it is gone."""
@@ -254,15 +259,52 @@ def _follow_log(process: subprocess.Popen[str], log: Path, is_up: threading.Even
     is_up.set()
 
 
-def _java_command(options: Sequence[str], level: str, class_name: str, arguments: Sequence[str]) -> list[str]:
+def java_command(
+    options: Sequence[str], level: str, class_name: str, arguments: Sequence[str], *, classes: Path | None = None
+) -> list[str]:
+    """The command that runs a class of Apache Kafka, or one in the directory `classes`, and logs from `level` on to standard error.
+
+    Raises:
+        ReferenceFailure: there is no Apache Kafka.
+    """
+    fetch()
     home = _cache_directory()
     logging = [f"-Dreference.log.level={level}", f"-Dlog4j2.configurationFile={home / 'log4j2.properties'}"]
-    return ["java", *options, "-Djava.awt.headless=true", *logging, "-cp", f"{_libraries()}/*", class_name, *arguments]
+    path = f"{_libraries()}/*" if classes is None else f"{classes}:{_libraries()}/*"
+    return ["java", *options, "-Djava.awt.headless=true", *logging, "-cp", path, class_name, *arguments]
+
+
+def compiled_classes(source: Path) -> Path:
+    """The directory with the classes of one Java file of ours, which is compiled once. Safe when several do it at one time.
+
+    Raises:
+        ReferenceFailure: there is no compiler, no Apache Kafka, or the file does not compile.
+    """
+    fetch()
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+    classes = _cache_directory() / "classes" / f"{source.stem}-{digest}"
+    if classes.exists():
+        return classes
+    if shutil.which("javac") is None:
+        raise ReferenceFailure("there is no javac on the path: a development kit is needed, not only a runtime")
+    classes.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=classes.parent) as work:
+        command = ["javac", "-Xlint:all,-processing", "-Werror", "-cp", f"{_libraries()}/*", "-d", f"{work}/made", str(source)]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise ReferenceFailure(f"{source.name} does not compile: {done.stdout}{done.stderr}")
+        if not classes.exists():
+            os.replace(Path(work, "made"), classes)
+    return classes
 
 
 def _project_text() -> str:
+    exclusions = "".join(
+        f"<exclusion><groupId>{group}</groupId><artifactId>{artifact}</artifactId></exclusion>" for group, artifact in _LEFT_OUT
+    )
     dependencies = "".join(
-        f"<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version></dependency>"
+        f"<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version>"
+        f"<exclusions>{exclusions}</exclusions></dependency>"
         for group, artifact, version in _ARTIFACTS
     )
     return (
@@ -289,8 +331,9 @@ def _cache_directory() -> Path:
 
 
 def _libraries() -> Path:
-    return _cache_directory() / "jars"
+    # A list of other artifacts is another directory, so that an older cache is not taken for a whole one.
+    return _cache_directory() / f"jars-{hashlib.sha256(_project_text().encode()).hexdigest()[:8]}"
 
 
 def _libraries_marker() -> Path:
-    return _cache_directory() / "jars.complete"
+    return _libraries().with_suffix(".complete")

@@ -2,7 +2,7 @@
 
 from tests.conformance.clients.client import Ability, Codec
 from tests.conformance.clients.json_lines import JsonLinesClient
-from tests.conformance.clients.toolchain import kafkajs_directory
+from tests.conformance.clients.toolchain import kafkajs_command
 
 
 class Kafkajs(JsonLinesClient):
@@ -11,4 +11,4 @@ class Kafkajs(JsonLinesClient):
     codecs = frozenset(Codec)
 
     def __init__(self, bootstrap: str) -> None:
-        super().__init__(self.name, ["node", str(kafkajs_directory() / "client.js"), bootstrap], self.abilities, self.codecs)
+        super().__init__(self.name, [*kafkajs_command(), bootstrap], self.abilities, self.codecs)

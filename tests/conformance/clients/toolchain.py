@@ -21,6 +21,11 @@ def kafkajs_directory() -> Path:
     return _CACHE_DIRECTORY / "kafkajs"
 
 
+def kafkajs_command() -> list[str]:
+    """What runs kafkajs; the address of the node is to be added."""
+    return ["node", str(kafkajs_directory() / "client.js")]
+
+
 def missing_franz_go() -> str | None:
     return None if franz_go_program().exists() else f"the Go programme is not built: {_SETUP_HINT}"
 

@@ -54,12 +54,20 @@ type question struct {
 	IsIdempotent      bool               `json:"is_idempotent"`
 	Start             startPosition      `json:"start"`
 	Count             int                `json:"count"`
+	Group             string             `json:"group"`
+	Protocol          string             `json:"protocol"`
+	TransactionalID   string             `json:"transactional_id"`
+	Source            string             `json:"source"`
+	Target            string             `json:"target"`
+	AtOnce            int                `json:"at_once"`
+	Values            []string           `json:"values"`
 }
 
 type judge struct {
 	bootstrap string
 	admin     *kadm.Client
 	lines     *bufio.Scanner
+	member    *member
 }
 
 func (j *judge) answer(ctx context.Context, q question) (any, error) {
@@ -105,7 +113,7 @@ func (j *judge) answer(ctx context.Context, q question) (any, error) {
 	case "offsets":
 		return j.offsets(ctx, q)
 	}
-	return nil, fmt.Errorf("no operation %q", q.Op)
+	return j.groupAnswer(ctx, q)
 }
 
 func (j *judge) describeTopic(ctx context.Context, q question) (any, error) {

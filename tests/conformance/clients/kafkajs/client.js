@@ -3,8 +3,9 @@
 // A question is {"op": NAME, ...}; the answer is {"result": ...} or {"refused": NAME, "sentence": TEXT}. A read first says
 // {"positioned": true} and goes on when it gets {"op": "continue"}. Bytes travel as base64.
 //
-// kafkajs consumes only as a member of a group. Reading one partition without a group therefore asks kafkajs's own cluster for the leader and
-// sends its own fetch requests: the encoding, the decoding and the decompression are kafkajs's, the loop is ours.
+// Groups and transactions are in group.js. kafkajs consumes only as a member of a group. Reading one partition without a group therefore asks
+// kafkajs's own cluster for the leader and sends its own fetch requests: the encoding, the decoding and the decompression are kafkajs's, the
+// loop is ours.
 'use strict'
 
 const readline = require('readline')
@@ -12,6 +13,7 @@ const { CompressionCodecs, CompressionTypes, ConfigResourceTypes, Kafka, logLeve
 const SnappyCodec = require('kafkajs-snappy')
 const lz4 = require('lz4')
 const { ZstdCodec } = require('zstd-codec')
+const { operationsOf } = require('./group')
 
 const OPERATION_MS_MAX = 30000
 const FETCH_BYTES_MAX = 20000000
@@ -62,6 +64,7 @@ function pairsOf(headers) {
 }
 
 const operations = {
+  ...operationsOf(kafka),
   async create_topic({ topic, partition_count, replication_factor, settings }) {
     const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }))
     const isCreated = await admin.createTopics({
