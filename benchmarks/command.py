@@ -19,7 +19,7 @@ from benchmarks import machine, odradek_install
 from benchmarks.brokers import Candidate, KafkaCandidate, OdradekCandidate, candidate_at
 from benchmarks.comparison import Report, Verdict
 from benchmarks.measuring import measure_rows
-from benchmarks.odradek_install import NotMeasurable
+from benchmarks.odradek_install import InstalledOdradek, NotMeasurable
 from benchmarks.report_file import report_as_json
 from benchmarks.row import Row
 from benchmarks.rows_node import import_times
@@ -27,8 +27,12 @@ from benchmarks.session import Effort, Session
 from benchmarks.table import text_table, verdict_counts
 from tests.support import reference_kafka
 
-# Topics are removed after each measurement; a minute of their files in the page cache would disturb the next ones.
-QUICK_REMOVAL: Final = {"log.segment.delete.delay.ms": "1000"}
+SETTINGS: Final = {
+    # Topics are removed after each measurement; a minute of their files in the page cache would disturb the next ones.
+    "log.segment.delete.delay.ms": "1000",
+    # The default, which nodes for trying out set to none on both sides: then it is chance how often a group of many members rebalances.
+    "group.initial.rebalance.delay.ms": "3000",
+}
 INTERPRETED: Final = {"ODRADEK_PURE": "1"}
 BROKER_PROCESSOR: Final = 0
 LOAD_PROCESSOR: Final = 1
@@ -73,10 +77,11 @@ def report_of(rows: Sequence[Row], options: argparse.Namespace, module: str) -> 
     """
     if options.runs < 1:
         raise NotMeasurable("--runs must be positive")
-    command = _odradek_command(options)
+    odradek = _odradek(options)
+    command = odradek.command
     processor = BROKER_PROCESSOR if options.pin else None
-    subject = OdradekCandidate([str(command)], pinned_to=processor, settings=QUICK_REMOVAL)
-    pure = OdradekCandidate([str(command)], variables=INTERPRETED, pinned_to=processor, settings=QUICK_REMOVAL)
+    subject = OdradekCandidate([str(command)], pinned_to=processor, settings=SETTINGS)
+    pure = OdradekCandidate([str(command)], variables=INTERPRETED, pinned_to=processor, settings=SETTINGS)
     if options.interpreted:
         subject = pure
     others = _others(options.against, processor)
@@ -100,20 +105,20 @@ def report_of(rows: Sequence[Row], options: argparse.Namespace, module: str) -> 
         date=machine.today(),
         command=shlex.join(["python", "-m", module, *sys.argv[1:]]),
         runs=options.runs,
-        versions=_versions(command, others),
+        versions=_versions(odradek, others),
         rows=results,
         import_times=imports,
     )
 
 
-def _odradek_command(options: argparse.Namespace) -> Path:
+def _odradek(options: argparse.Namespace) -> InstalledOdradek:
     if options.odradek is None:
-        return odradek_install.installed(allow_interpreted=options.interpreted).command
-    odradek = odradek_install.InstalledOdradek(options.odradek.absolute().with_name("python"))
+        return odradek_install.installed(allow_interpreted=options.interpreted)
+    odradek = InstalledOdradek(options.odradek.absolute().with_name("python"))
     interpreted = odradek.interpreted_modules()
     if interpreted and not options.interpreted:
         raise NotMeasurable(f"these modules are not compiled: {', '.join(interpreted)}; --interpreted measures all the same")
-    return odradek.command
+    return odradek
 
 
 def _others(text: str, processor: int | None) -> list[Candidate]:
@@ -127,15 +132,15 @@ def _others(text: str, processor: int | None) -> list[Candidate]:
         if (reason := reference_kafka.missing_reason()) is not None:
             raise NotMeasurable(f"{reason}; --against none measures Odradek alone")
         reference_kafka.fetch()
-        found.append(KafkaCandidate(pinned_to=processor, settings=QUICK_REMOVAL))
+        found.append(KafkaCandidate(pinned_to=processor, settings=SETTINGS))
     return found
 
 
-def _versions(command: Path, others: Sequence[Candidate]) -> Mapping[str, str]:
+def _versions(odradek: InstalledOdradek, others: Sequence[Candidate]) -> Mapping[str, str]:
     versions = {
-        "Odradek": machine.first_line([str(command), "version"]).removeprefix("odradek ").partition(",")[0],
-        "at commit": machine.commit(odradek_install.CHECKOUT),
-        "on Python": machine.first_line([str(command.with_name("python")), "-V"]).removeprefix("Python "),
+        "Odradek": machine.first_line([str(odradek.command), "version"]).removeprefix("odradek ").partition(",")[0],
+        "at commit": odradek.commit,
+        "on Python": machine.first_line([str(odradek.python), "-V"]).removeprefix("Python "),
     }
     if any(isinstance(other, KafkaCandidate) for other in others):
         versions["Apache Kafka"] = reference_kafka.KAFKA_VERSION

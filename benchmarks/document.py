@@ -24,7 +24,8 @@ _HOW: Final = """## How it is measured
 - Both brokers run on the same machine as the load, one combined node each (broker and controller), plaintext, with everything switched on
   that is on by default. Apache Kafka has the options of its own start script, with 1 GB of heap. Beside what one node alone needs (internal
   topics with one replica) one setting differs from the defaults, on both: `log.segment.delete.delay.ms` of a second, so that deleted topics
-  of one row do not fill the page cache of the next.
+  of one row do not fill the page cache of the next. `group.initial.rebalance.delay.ms` has its default of 3 s, which nodes for trying out
+  set to none.
 - Both start on fresh directories and are warmed by the same half minute of load. Both live all the time; while one is measured the other
   idles. Before each measurement the benchmark waits until both are quiet and the page cache is written.
 - Rows are measured in turns, and in every other run in the opposite order.
@@ -32,6 +33,9 @@ _HOW: Final = """## How it is measured
 - "Our load generator" (`benchmarks/load`) is a C programme of one thread. It sends requests that are encoded beforehand and checks the
   length, the correlation id and the error codes of every response; afterwards the ends of the logs must add up to what was acknowledged. At
   a pace the clock of a request starts when it was due, not when it could be sent, so a pause of the broker counts in full.
+- "Our frame driver" (`benchmarks/group_load.py`, `benchmarks/transaction_load.py`) is Python that speaks the protocol of many clients in
+  one process, each with its own connection and with the waiting times of real clients. Frames of transactions are encoded beforehand. The
+  partitions must hold what was committed, markers included; a partition of a group that two members own ends the measurement.
 - What is read is checked too: the first response of each fetch row is decoded and the checksums of its batches are computed.
 
 To do it again: `make benchmark` (needs a C compiler, Java 17 and Maven), or a part of it:

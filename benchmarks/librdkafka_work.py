@@ -1,8 +1,9 @@
-"""Produce or consume as a user of confluent-kafka does, in a process of its own; prints what was measured as JSON.
+"""Produce, consume or commit transactions as a user of confluent-kafka does, in a process of its own; prints what was measured as JSON.
 
-    python -m benchmarks.librdkafka_work produce|consume ADDRESS TOPIC PARTITIONS RECORDS
+    python -m benchmarks.librdkafka_work produce|consume|commit ADDRESS TOPIC PARTITIONS COUNT
 
-The values have 100 bytes. Nothing is tuned but what the client itself advises for throughput: a linger of 5 ms.
+COUNT is of records, or of transactions of 100 records each; the values have 100 bytes. Nothing is tuned but what the client itself
+advises for throughput: a linger of 5 ms.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, To
 
 VALUE: Final = bytes(100)
 QUEUE_MESSAGES_MAX: Final = 500_000
+RECORDS_PER_TRANSACTION: Final = 100
 CONSUMED_AT_ONCE: Final = 10_000
 SILENCE_SECONDS_MAX: Final = 20.0
 
@@ -78,12 +80,38 @@ def consume(address: str, topic: str, partition_count: int, record_count: int) -
     return elapsed
 
 
+def commit(address: str, topic: str, partition_count: int, transaction_count: int) -> dict[str, float]:
+    """Seconds for all transactions, each to one partition, and within which 99 % of them were committed once their records were there.
+
+    Raises:
+        KafkaException: a transaction could not be committed.
+    """
+    producer = Producer({"bootstrap.servers": address, "transactional.id": topic, "linger.ms": 5})
+    producer.init_transactions(60)
+    commits_s: list[float] = []
+    began = time.perf_counter()
+    for index in range(transaction_count):
+        producer.begin_transaction()
+        for _ in range(RECORDS_PER_TRANSACTION):
+            producer.produce(topic, VALUE, partition=index % partition_count)
+        producer.flush(60)
+        commit_began = time.perf_counter()
+        producer.commit_transaction(60)
+        commits_s.append(time.perf_counter() - commit_began)
+    elapsed_s = time.perf_counter() - began
+    commits_s.sort()
+    return {"elapsed_s": elapsed_s, "commit_p99_s": commits_s[min(len(commits_s) - 1, len(commits_s) * 99 // 100)]}
+
+
 def main() -> int:
-    kind, address, topic, partition_count, record_count = sys.argv[1:]
-    work = {"produce": produce, "consume": consume}[kind]
-    elapsed_s = work(address, topic, int(partition_count), int(record_count))
+    kind, address, topic, partition_count, count = sys.argv[1:]
+    if kind == "commit":
+        told = commit(address, topic, int(partition_count), int(count))
+    else:
+        work = {"produce": produce, "consume": consume}[kind]
+        told = {"elapsed_s": work(address, topic, int(partition_count), int(count))}
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    print(json.dumps({"elapsed_s": elapsed_s, "own_cpu_s": usage.ru_utime + usage.ru_stime}))
+    print(json.dumps({**told, "own_cpu_s": usage.ru_utime + usage.ru_stime}))
     return 0
 
 

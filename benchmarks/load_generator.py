@@ -42,7 +42,10 @@ class OffsetWalk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadPlan:
-    """One measurement. Each connection sends all frames in turn; `rate` is requests per second of all connections, 0 as fast as they go."""
+    """One measurement. Each connection sends all frames in turn, or with `has_own_frames` every frame is sent by one connection alone.
+
+    `rate` is requests per second of all connections, 0 as fast as they go.
+    """
 
     frames: Sequence[bytes]
     connections: int
@@ -53,6 +56,7 @@ class LoadPlan:
     requests_max: int | None = None
     checked_positions: Sequence[int] = ()
     walk: OffsetWalk | None = None
+    has_own_frames: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +187,9 @@ def _arguments(broker: Broker, plan: LoadPlan, frames: Path) -> list[str]:
         options["--process"] = broker.process_id
     if plan.requests_max is not None:
         options["--requests-max"] = plan.requests_max
+    if plan.has_own_frames:
+        assert len(plan.frames) % plan.connections == 0, "the frames cannot be dealt out evenly"
+        options["--frame-step"] = plan.connections
     if plan.walk is not None:
         options |= {"--offset-at": plan.walk.position, "--offset-stride": plan.walk.stride, "--offset-end": plan.walk.end}
     arguments = [str(part) for option in options.items() for part in option]

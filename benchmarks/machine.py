@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.row import MEBIBYTE
-
 UNKNOWN = "unknown"
+GIBIBYTE = 1024**3
 
 
 def description() -> str:
     """Processors, memory and kernel."""
-    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / MEBIBYTE / 1024
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIBIBYTE
     return f"{os.cpu_count()} × {_processor()}, {memory_gib:.0f} GiB of memory, {platform.system()} {platform.release().split('-')[0]}"
 
 

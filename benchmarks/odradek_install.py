@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks import machine
+
 CHECKOUT: Final = Path(__file__).resolve().parents[1]
 BUILD_DIRECTORY: Final = CHECKOUT / "build" / "benchmarks"
 INSTALLED_FROM: Final = ("src", "setup.py", "pyproject.toml", "README.md", "LICENSE")
@@ -30,9 +32,10 @@ class NotMeasurable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class InstalledOdradek:
-    """The commands of one environment."""
+    """The commands of one environment. `commit` is the one whose sources it was built from, with `-dirty` where they were changed since."""
 
     python: Path
+    commit: str = machine.UNKNOWN
 
     @property
     def command(self) -> Path:
@@ -52,11 +55,12 @@ def installed(*, allow_interpreted: bool = False) -> InstalledOdradek:
         NotMeasurable: it could not be installed, or is not compiled although it has to be.
     """
     environment = BUILD_DIRECTORY / ("environment-interpreted" if allow_interpreted else "environment")
-    odradek = InstalledOdradek(environment / "bin" / "python")
+    # Now, with the digest of the same sources, and not when a report is written: by then another commit may be checked out.
+    odradek = InstalledOdradek(environment / "bin" / "python", machine.commit(CHECKOUT))
     digest_file = environment / "sources.sha256"
     digest = sources_digest(CHECKOUT)
     if not digest_file.exists() or digest_file.read_text() != digest:
-        _install(environment, allow_interpreted)
+        _install(environment, allow_interpreted, digest)
         digest_file.write_text(digest)
     interpreted = odradek.interpreted_modules()
     if interpreted and not allow_interpreted:
@@ -84,7 +88,7 @@ def _source_files(checkout: Path) -> Iterator[Path]:
                 yield file
 
 
-def _install(environment: Path, allow_interpreted: bool) -> None:
+def _install(environment: Path, allow_interpreted: bool, digest: str) -> None:
     print(f"installing Odradek {'interpreted' if allow_interpreted else 'compiled'} into {environment}", file=sys.stderr)
     shutil.rmtree(environment, ignore_errors=True)
     venv.create(environment, with_pip=True)
@@ -96,6 +100,8 @@ def _install(environment: Path, allow_interpreted: bool) -> None:
             shutil.copytree(source, copy / name, ignore=_NOT_INSTALLED)
         else:
             shutil.copy(source, copy / name)
+    if sources_digest(copy) != digest:
+        raise NotMeasurable("the sources were changed while they were copied")
     setting = {"ODRADEK_PURE": "1"} if allow_interpreted else {"ODRADEK_REQUIRE_COMPILED": "1"}
     command = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(copy)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=clean_environment() | setting)

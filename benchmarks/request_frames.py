@@ -140,7 +140,7 @@ def produce_error_positions(topic: str) -> list[int]:
         partition = PartitionProduceResponse(index=0, error_code=error_code)
         return ProduceResponse(responses=[TopicProduceResponse(name=topic, partition_responses=[partition])])
 
-    return [_first_difference(response(0), response(_MARKED_ERROR), PRODUCE_VERSION)]
+    return [first_difference(response(0), response(_MARKED_ERROR), PRODUCE_VERSION)]
 
 
 def fetch_frames(
@@ -182,7 +182,7 @@ def fetch_error_positions(topic: str) -> list[int]:
         return FetchResponse(error_code=request_error, responses=[FetchableTopicResponse(topic=topic, partitions=[partition])])
 
     fine = response(0, 0)
-    return [_first_difference(fine, other, FETCH_VERSION) for other in (response(_MARKED_ERROR, 0), response(0, _MARKED_ERROR))]
+    return [first_difference(fine, other, FETCH_VERSION) for other in (response(_MARKED_ERROR, 0), response(0, _MARKED_ERROR))]
 
 
 def list_offsets_frames(topic: str, partition_count: int) -> list[bytes]:
@@ -200,7 +200,7 @@ def list_offsets_error_positions(topic: str) -> list[int]:
     def response(error_code: int) -> ListOffsetsResponse:
         return ListOffsetsResponse(topics=[ListOffsetsTopicResponse(topic, [ListOffsetsPartitionResponse(0, error_code)])])
 
-    return [_first_difference(response(0), response(_MARKED_ERROR), LIST_OFFSETS_VERSION)]
+    return [first_difference(response(0), response(_MARKED_ERROR), LIST_OFFSETS_VERSION)]
 
 
 def offset_for_leader_epoch_frames(topic: str, partition_count: int) -> list[bytes]:
@@ -218,7 +218,7 @@ def offset_for_leader_epoch_error_positions(topic: str) -> list[int]:
     def response(error_code: int) -> OffsetForLeaderEpochResponse:
         return OffsetForLeaderEpochResponse(topics=[OffsetForLeaderTopicResult(topic, [EpochEndOffset(error_code=error_code)])])
 
-    return [_first_difference(response(0), response(_MARKED_ERROR), OFFSET_FOR_LEADER_EPOCH_VERSION)]
+    return [first_difference(response(0), response(_MARKED_ERROR), OFFSET_FOR_LEADER_EPOCH_VERSION)]
 
 
 def metadata_frames(topic: str) -> list[bytes]:
@@ -226,7 +226,7 @@ def metadata_frames(topic: str) -> list[bytes]:
     return [request_frame(MetadataRequest(topics=[MetadataRequestTopic(name=topic)], allow_auto_topic_creation=False), METADATA_VERSION)]
 
 
-def _first_difference(response: Message, other: Message, version: int) -> int:
+def first_difference(response: Message, other: Message, version: int) -> int:
     """The first byte in which two responses differ, counted from the correlation id that comes before them."""
     header_bytes = 4 + apis.response_header_version(response.API_KEY, version)
     first, second = encode_message(response, version), encode_message(other, version)

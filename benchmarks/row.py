@@ -10,6 +10,7 @@ from benchmarks.comparison import Metric
 from benchmarks.session import Session
 
 OWN_LOAD: Final = "our load generator"
+FRAME_DRIVER: Final = "our frame driver in Python"
 LIBRDKAFKA: Final = "confluent-kafka (librdkafka)"
 KAFKA_TOOL: Final = "Apache Kafka's own performance tool"
 ONE_CONNECTION: Final = "one plain connection"

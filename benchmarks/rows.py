@@ -10,7 +10,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from benchmarks import partitions, recovery, rows_clients, rows_connections, rows_fetch, rows_node, rows_produce, rows_requests
+from benchmarks import (
+    partitions,
+    recovery,
+    rows_clients,
+    rows_commits,
+    rows_connections,
+    rows_fetch,
+    rows_groups,
+    rows_node,
+    rows_produce,
+    rows_requests,
+    rows_transactions,
+)
 from benchmarks.odradek_install import NotMeasurable
 from benchmarks.row import Row
 
@@ -22,6 +34,9 @@ ROWS: Final[Sequence[Row]] = (
     *rows_produce.ROWS,
     *rows_fetch.ROWS,
     *rows_requests.ROWS,
+    *rows_groups.ROWS,
+    *rows_commits.ROWS,
+    *rows_transactions.ROWS,
     *rows_connections.ROWS,
     *rows_clients.ROWS,
     *rows_node.LAST_ROWS,

@@ -38,6 +38,7 @@ struct plan {
     int watched_process;   /* whose CPU time is told, or 0 */
     struct frame *frames;
     int frame_count;
+    int frame_step;        /* from the frame that a connection sends to its next; with as many as connections each has frames of its own */
     int checked_positions[CHECKED_POSITIONS_MAX]; /* of int16 error codes, counted from the correlation id of the response */
     int checked_count;
     int offset_position;   /* of the int64 in a request that walks, counted from its length field, or NOWHERE */

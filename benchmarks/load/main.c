@@ -85,10 +85,10 @@ static struct plan plan_of(int count, char **arguments) {
         {"frames", 1, 0, 'f'},      {"seconds", 1, 0, 's'},       {"warm-seconds", 1, 0, 'w'},    {"rate", 1, 0, 'r'},
         {"requests-max", 1, 0, 'm'}, {"process", 1, 0, 'P'},      {"check-at", 1, 0, 'c'},        {"offset-at", 1, 0, 'o'},
         {"offset-stride", 1, 0, 'S'}, {"offset-end", 1, 0, 'E'},  {"hold", 0, 0, 'H'},            {"first-response", 1, 0, 'F'},
-        {"last-response", 1, 0, 'L'}, {0, 0, 0, 0},
+        {"last-response", 1, 0, 'L'}, {"frame-step", 1, 0, 'T'},  {0, 0, 0, 0},
     };
     struct plan plan = {.host = "127.0.0.1", .connections = 1, .in_flight = 1, .measured_ns = SECOND_NS, .requests_max = UINT64_MAX,
-                        .offset_position = NOWHERE, .offset_stride = 1};
+                        .frame_step = 1, .offset_position = NOWHERE, .offset_stride = 1};
     const char *frames = NULL;
     for (int option; (option = getopt_long(count, arguments, "", options, NULL)) != -1;) {
         switch (option) {
@@ -97,6 +97,7 @@ static struct plan plan_of(int count, char **arguments) {
         case 'n': plan.connections = atoi(optarg); break;
         case 'k': plan.in_flight = atoi(optarg); break;
         case 'f': frames = optarg; break;
+        case 'T': plan.frame_step = atoi(optarg); break;
         case 's': plan.measured_ns = seconds(optarg); break;
         case 'w': plan.warm_ns = seconds(optarg); break;
         case 'r': plan.rate = atof(optarg); break;
@@ -118,8 +119,9 @@ static struct plan plan_of(int count, char **arguments) {
     }
     if (plan.port == NULL || frames == NULL)
         fail("--port and --frames are needed");
-    if (plan.connections < 1 || plan.in_flight < 1 || plan.in_flight > IN_FLIGHT_MAX || plan.offset_stride < 1)
-        fail("--connections, --in-flight (at most %d) and --offset-stride must be positive", IN_FLIGHT_MAX);
+    if (plan.connections < 1 || plan.in_flight < 1 || plan.in_flight > IN_FLIGHT_MAX || plan.offset_stride < 1 ||
+        plan.frame_step < 1)
+        fail("--connections, --in-flight (at most %d), --frame-step and --offset-stride must be positive", IN_FLIGHT_MAX);
     read_frames(&plan, frames);
     return plan;
 }

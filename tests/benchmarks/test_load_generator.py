@@ -70,6 +70,20 @@ def test_every_request_is_sent_whole_in_turn_and_counted(broker_that: Callable[[
     assert (outcome.response_bytes_min, outcome.response_bytes_max) == (6, 12)
 
 
+def test_frames_can_be_dealt_out_to_the_connections(broker_that: Callable[[Answer], ScriptedBroker]) -> None:
+    """Of six frames each of two connections sends three, in turn, and nobody else sends them."""
+    frames = [frame(bytes([number])) for number in range(6)]
+    broker = broker_that(lambda number, _: FINE)
+
+    run_load(broker.as_broker(), LoadPlan(frames=frames, connections=2, in_flight=1, measured_s=0.2, warm_s=0, has_own_frames=True))
+
+    sent = Counter(received[12] for received in broker.frames)
+    assert sent.keys() == set(range(6))
+    by_number = Counter((correlation_id(received), received[12] % 2) for received in broker.frames)
+    assert max(by_number.values()) == 1
+    assert all(received[12] // 2 == correlation_id(received) % 3 for received in broker.frames)
+
+
 def test_no_more_is_in_flight_than_was_said(broker_that: Callable[[Answer], ScriptedBroker]) -> None:
     """Of one in flight five are measured, and the one that was under way when they were is answered all the same."""
     broker = broker_that(lambda number, _: FINE)
