@@ -12,7 +12,7 @@ HOT_LIST := src/odradek/compiled_modules.txt
 HOT_SOURCES := $(wildcard $(addsuffix .py,$(addprefix src/,$(subst .,/,$(shell grep -v '^\#' $(HOT_LIST))))))
 GENERATORS := tools.generate_protocol tools.generate_compatibility
 
-.PHONY: help run test simulate torture faults check format compile benchmark pure clean
+.PHONY: help run test simulate torture churn faults check format compile benchmark pure clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo 'make test     all checks, then all tests'
 	@echo 'make simulate SEEDS=200 stories of SECONDS=20 each in a test tube (FIRST= says the first seed); what fails is kept'
 	@echo 'make torture  kill a node under load ROUNDS=100 times (SEED= repeats the plan), and see what it has lost'
+	@echo 'make churn    members of a group join, leave, die and fall silent for SECONDS=120 in each PROTOCOL= (SEED= repeats the plan)'
 	@echo 'make faults   fail every operation of the storage in turn, and crash between any two of them (a few minutes)'
 	@echo 'make check    format, lint, types, floors, generated code (a minute)'
 	@echo 'make format   put the sources into form'
@@ -50,6 +51,11 @@ faults: $(VENV)/.development $(VENV)/.compiled
 # Crashes of the process only; it takes about two seconds a round, and keeps the directory of a story that went wrong.
 torture: $(VENV)/.development $(VENV)/.compiled
 	PYTHONPATH=src:. $(BIN)/python -m tests.integration.torture --rounds $(or $(ROUNDS),100) $(if $(SEED),--seed $(SEED))
+
+# Fifty members in five processes, one protocol after the other; without PROTOCOL= it takes twice the time.
+churn: $(VENV)/.development $(VENV)/.compiled
+	PYTHONPATH=src:. $(BIN)/python -m tests.integration.churn --seconds $(or $(SECONDS),120) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(PROTOCOL),--protocol $(PROTOCOL))
 
 check: $(VENV)/.development $(VENV)/.compiled
 	$(BIN)/ruff format --check .
