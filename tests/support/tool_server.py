@@ -18,7 +18,7 @@ from typing import Any, Final
 from tests.support.reference_kafka import TOOL_SECONDS_MAX, ReferenceFailure, ToolOutcome, compiled_classes, java_command
 
 SOURCE: Final = Path(__file__).with_name("java") / "ToolServer.java"
-_JAVA_OPTIONS: Final = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+_JAVA_OPTIONS: Final = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC")
 _CLOSE_SECONDS_MAX: Final = 30
 # Lines of one consumer that nobody has asked for yet; a scenario reads some hundreds of records.
 _UNREAD_LINES_MAX: Final = 100_000

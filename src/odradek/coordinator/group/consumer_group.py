@@ -27,6 +27,9 @@ from odradek.protocol.message import Message
 # From here on a commit says the member's epoch in the sense of this protocol.
 EPOCH_IN_COMMIT_SINCE_VERSION: Final = 9
 NO_EPOCH: Final = -1
+# A new group is at this epoch with an empty target, so that a member can be at an epoch of the group before the first target is there;
+# what it is first assigned is of the epoch after (KAFKA-20268).
+INITIAL_EPOCH: Final = 1
 
 
 ConsumerKey = (
@@ -84,12 +87,12 @@ class ConsumerGroup:
 
     def __init__(self, group_id: str) -> None:
         self.group_id = group_id
-        self.epoch = 0
+        self.epoch = INITIAL_EPOCH
         self.metadata_hash = 0
         self.members: dict[str, ConsumerMember] = {}
         # Member id by instance id.
         self.static_members: dict[str, str] = {}
-        self.target_epoch = 0
+        self.target_epoch = INITIAL_EPOCH
         self.target_timestamp_ms = 0
         self.targets: dict[str, Partitions] = {}
         # What each regular expression stands for.
