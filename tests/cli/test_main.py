@@ -11,7 +11,8 @@ from types import ModuleType
 import pytest
 
 from odradek.base.errors import StartRefused
-from odradek.cli.main import COMMANDS, Entry, main
+from odradek.cli.commands import COMMANDS, Entry
+from odradek.cli.main import main
 from odradek.cli.problems import CommandFailed, ExitCode
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from odradek.cli.main import COMMANDS, Entry, argument_parser
+from odradek.cli.commands import COMMANDS, Entry
+from odradek.cli.main import argument_parser
 from tests.support.odradek_node import OdradekNode
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -20,10 +20,10 @@ from odradek.cli.dumped_files import READER_BY_NAME, READER_BY_SUFFIX
 from odradek.cli.dumped_records import Fields, LogKind
 from odradek.cli.dumped_segment import segment_batches
 from odradek.cli.problems import CommandFailed, ExitCode
+from odradek.cli.table import Columns, cell
 
 # The widths of columns are those of the first entries, so that a file of any size is printed while it is read.
 _ALIGNED_ENTRIES: Final = 200
-_SHOWN_CHARACTERS_MAX: Final = 200
 _SEGMENT_SUFFIXES: Final = (".log", ".checkpoint")
 # What a segment or an index is called while it waits to be removed or put in place.
 _PASSING_SUFFIXES: Final = (".deleted", ".cleaned", ".swap", ".part")
@@ -115,36 +115,22 @@ def _print_rows(first: list[DumpedEntry], rest: Iterator[DumpedEntry]) -> None:
     if not first:
         print("empty")
         return
-    columns = _columns(first)
-    widths = {column: max(len(column), *(len(_cell(entry.fields.get(column))) for entry in first)) for column in columns}
-    numbers = {column for column in columns if all(isinstance(entry.fields.get(column), int | None) for entry in first)}
-
-    def line(cells: Mapping[str, str]) -> str:
-        aligned = (cells[column].rjust(widths[column]) if column in numbers else cells[column].ljust(widths[column]) for column in columns)
-        return "  ".join(aligned).rstrip()
-
-    print(line({column: column for column in columns}))
+    columns = Columns(_column_names(first), [entry.fields for entry in first])
+    print(columns.heading())
     for entry in chain(first, rest):
-        print(line({column: _cell(entry.fields.get(column)) for column in columns}))
+        print(columns.line(entry.fields))
         for record in entry.records:
             print(f"  {_record_line(record)}")
 
 
-def _columns(entries: list[DumpedEntry]) -> list[str]:
+def _column_names(entries: list[DumpedEntry]) -> list[str]:
     """The columns that tell something: for most batches the producer's are all -1."""
     names = dict.fromkeys(name for entry in entries for name in entry.fields)
     return [name for name in names if any(entry.fields.get(name) not in (-1, None, "") for entry in entries)] or list(names)
 
 
 def _record_line(fields: Fields) -> str:
-    plain = [str(fields["offset"]), _cell(fields["timestamp"])]
+    plain = [str(fields["offset"]), cell(fields["timestamp"])]
     if "type" in fields:
         plain.append(str(fields["type"]))
-    return "  ".join(plain + [f"{name}={_cell(value)}" for name, value in fields.items() if name not in ("offset", "timestamp", "type")])
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _SHOWN_CHARACTERS_MAX else f"{text[:_SHOWN_CHARACTERS_MAX]}… ({len(text)} characters)"
+    return "  ".join(plain + [f"{name}={cell(value)}" for name, value in fields.items() if name not in ("offset", "timestamp", "type")])

@@ -10,11 +10,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
-from typing import Final, NoReturn, Protocol, cast
+from typing import NoReturn, Protocol, cast
 
 from odradek.base.errors import OdradekError
+from odradek.cli.commands import COMMANDS, Entry
 from odradek.cli.problems import CommandFailed, ExitCode, described
 
 
@@ -24,68 +24,6 @@ class Command(Protocol):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
 
     def run(self, options: argparse.Namespace) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One command: the module that runs it, the sentence in `--help`, and commands below it."""
-
-    summary: str
-    module: str = ""
-    verbs: Mapping[str, Entry] | None = None
-    examples: Sequence[str] = ()
-
-
-COMMANDS: Final[Mapping[str, Entry]] = {
-    "up": Entry(
-        "start a node here and now; sets up its data directory the first time",
-        "odradek.cli.up",
-        examples=("odradek up", "odradek up --data ./data --port 19092 --set num.partitions=3"),
-    ),
-    "start": Entry(
-        "start a node that is formatted, from a server.properties",
-        "odradek.cli.start",
-        examples=("odradek start server.properties", "odradek start server.properties --override log.retention.hours=1"),
-    ),
-    "storage": Entry(
-        "set up and look at data directories",
-        verbs={
-            "format": Entry(
-                "set up the directories of a node, as kafka-storage format does",
-                "odradek.cli.storage_format",
-                examples=(
-                    'odradek storage format --standalone -t "$(odradek storage random-uuid)" -c server.properties',
-                    "odradek storage format --standalone --ignore-formatted -t 5L6g3nShT-eMCtK--X86sw -c server.properties",
-                ),
-            ),
-            "info": Entry(
-                "what is in the directories of a node",
-                "odradek.cli.storage_info",
-                examples=("odradek storage info -c server.properties", "odradek storage info --data ./data"),
-            ),
-            "random-uuid": Entry(
-                "print a new random id for a cluster or a directory",
-                "odradek.cli.storage_random_uuid",
-                examples=("odradek storage random-uuid", 'odradek storage format -t "$(odradek storage random-uuid)" -c server.properties'),
-            ),
-        },
-    ),
-    "log": Entry(
-        "look into the files of a partition",
-        verbs={
-            "dump": Entry(
-                "print segments, indexes, snapshots and checkpoints",
-                "odradek.cli.log_dump",
-                examples=("odradek log dump data/orders-0/00000000000000000000.log", "odradek log dump data/__cluster_metadata-0/*.log"),
-            ),
-        },
-    ),
-    "version": Entry(
-        "which version this is, and which of its modules run compiled",
-        "odradek.cli.version",
-        examples=("odradek version", "odradek version -o json"),
-    ),
-}
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -161,7 +99,9 @@ def _add_commands(parser: argparse.ArgumentParser, entries: Mapping[str, Entry])
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=CommandParser)
     for name, entry in entries.items():
         description = f"{entry.summary[0].upper()}{entry.summary[1:]}."
-        below = subparsers.add_parser(name, help=entry.summary, description=description, epilog=_examples(entry.examples), entry=entry)
+        below = subparsers.add_parser(
+            name, aliases=entry.aliases, help=entry.summary, description=description, epilog=_examples(entry.examples), entry=entry
+        )
         if entry.verbs:
             below.set_defaults(run=_print_help_of(below))
             _add_commands(below, entry.verbs)
