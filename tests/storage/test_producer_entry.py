@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from odradek.base.error_codes import ErrorCode
 from odradek.records.header import parse_header
-from odradek.storage.producer_entry import SEQUENCE_MAX
+from odradek.storage.producer_entry import SEQUENCE_MAX, ProducerEntry
 from tests.storage.building import START_MS, Shelf, idempotent, small_segments
 
 
@@ -221,3 +221,22 @@ def test_sequence_is_checked_for_every_batch_of_a_turn(position: int) -> None:
     # An unknown producer may begin anywhere; whoever begins at 50 is out of order from then on.
     accepted = max(1, position)
     assert codes == [ErrorCode.NONE] * accepted + [refused] * (7 - accepted)
+
+
+@pytest.mark.parametrize(
+    ("transaction_version", "has_open_transaction", "accepted"),
+    [
+        (1, True, {5, 6, 32767}),
+        (1, False, {5, 6, 32767}),
+        # The marker of a transaction bears a greater epoch than what was written in it; the same one again ends nothing.
+        (2, True, {6, 32767}),
+        (2, False, {5, 6, 32767}),
+    ],
+)
+def test_marker_is_judged_by_its_epoch(transaction_version: int, has_open_transaction: bool, accepted: set[int]) -> None:
+    """KIP-890, `ProducerAppendInfo.checkProducerEpoch`."""
+    entry = ProducerEntry(7, 5, transaction_first_offset=3 if has_open_transaction else -1)
+
+    codes = {epoch: entry.refusal_of_marker(epoch, transaction_version) for epoch in (0, 4, 5, 6, 32767)}
+
+    assert codes == {epoch: ErrorCode.NONE if epoch in accepted else ErrorCode.INVALID_PRODUCER_EPOCH for epoch in codes}

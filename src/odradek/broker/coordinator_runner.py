@@ -55,7 +55,7 @@ class RunnerState(Enum):
 @dataclass(frozen=True, slots=True)
 class RunnerParts:
     """What all runners of a node share. An answer waits `commit_timeout_ms` for its records to be committed; `load_bytes_max` are read of
-    log at once while loading.
+    log at once while loading. `base_sequence` is what batches say of their place in a sequence that nobody keeps.
     """
 
     clock: Clock
@@ -66,6 +66,7 @@ class RunnerParts:
     commit_timeout_ms: Callable[[], int]
     load_bytes_max: int
     compression: Codec
+    base_sequence: int
 
 
 @dataclass(slots=True)
@@ -213,10 +214,11 @@ class ShardRunner(Generic[AnyShard]):
         if self.state is RunnerState.ACTIVE:
             self._take(outcome_of(self._shard, self._now()))
 
-    def replay_end_of_transaction(self, producer_id: int, *, is_committed: bool) -> None:
-        """A marker was written into this partition and is committed."""
-        if self.state is RunnerState.ACTIVE:
-            self._shard.replay_end_of_transaction(producer_id, is_committed=is_committed)
+    def marker_staged(self, producer_id: int, *, is_committed: bool) -> None:
+        """A marker was staged behind everything else in this partition: what is decided from now on rests on it."""
+        assert self.state is RunnerState.ACTIVE, "whoever loads this partition may or may not have read the marker"
+        self._shard.replay_end_of_transaction(producer_id, is_committed=is_committed)
+        self._note_staged(self.partition.log.staged_end_offset)
 
     def _take(self, outcome: Outcome) -> None:
         """Stage the records, apply them, and let the answers wait for the commit."""
@@ -249,7 +251,7 @@ class ShardRunner(Generic[AnyShard]):
         now_ms = self._parts.clock.now_ms()
         entries = [Record(0, now_ms, record.encoded_key(), record.encoded_value()) for record in outcome.records]
         if outcome.producer is None:
-            return encode_batch(entries, compression=self._parts.compression)
+            return encode_batch(entries, compression=self._parts.compression, base_sequence=self._parts.base_sequence)
         producer_id, producer_epoch = outcome.producer
         return encode_batch(
             entries,
@@ -258,6 +260,7 @@ class ShardRunner(Generic[AnyShard]):
             compression=self._parts.compression,
             producer_id=producer_id,
             producer_epoch=producer_epoch,
+            base_sequence=self._parts.base_sequence,
             is_transactional=True,
         )
 

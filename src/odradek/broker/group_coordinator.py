@@ -19,11 +19,14 @@ from odradek.records.compression import Codec
 if TYPE_CHECKING:
     from odradek.broker.append_turn import AppendTurn
     from odradek.broker.coordinator_driver import CoordinatorDriver
+    from odradek.broker.coordinator_runner import ShardRunner
     from odradek.broker.node import Node
     from odradek.coordinator.group.settings import GroupSettings
     from odradek.coordinator.group.shard import GroupShard
 
 MS_PER_MINUTE = 60_000
+# The runtime of Kafka's newer coordinators writes it, whoever's batch it is (`CoordinatorRuntime.maybeAllocateNewBatch`).
+BASE_SEQUENCE = 0
 ASSIGNOR_BY_CLASS = {
     "org.apache.kafka.coordinator.group.assignor.UniformAssignor": "uniform",
     "org.apache.kafka.coordinator.group.assignor.RangeAssignor": "range",
@@ -41,11 +44,10 @@ class GroupCoordinator(LazyCoordinator["GroupShard"]):
         """The partition of `__consumer_offsets` that keeps a group; None while there is no such topic."""
         return None if self._driver is None else self._driver.partition_index_of(group_id)
 
-    def end_transaction(self, partition_index: int, producer_id: int, *, is_committed: bool) -> None:
-        """A producer's transaction has ended in a partition of `__consumer_offsets`."""
+    def runner_at(self, partition_index: int) -> ShardRunner[GroupShard] | None:
+        """The runner of a partition of `__consumer_offsets`; None where nobody can be asked now."""
         runner = None if self._driver is None else self._driver.runner_at(partition_index)
-        if runner is not None:
-            runner.replay_end_of_transaction(producer_id, is_committed=is_committed)
+        return None if runner is None or runner.peek() is None else runner
 
     def _make_driver(self) -> CoordinatorDriver[GroupShard]:
         from odradek.broker.coordinator_driver import CoordinatorDriver
@@ -64,6 +66,7 @@ class GroupCoordinator(LazyCoordinator["GroupShard"]):
             commit_timeout_ms=lambda: node.configuration[setting.OFFSETS_COMMIT_TIMEOUT_MS],
             load_bytes_max=node.settings[setting.OFFSETS_LOAD_BUFFER_SIZE],
             compression=Codec(node.settings[setting.OFFSETS_TOPIC_COMPRESSION_CODEC]),
+            base_sequence=BASE_SEQUENCE,
         )
         return CoordinatorDriver(
             self._topic,

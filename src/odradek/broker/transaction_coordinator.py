@@ -16,6 +16,7 @@ from odradek.base.identifiers import NO_PRODUCER_ID
 from odradek.broker.lazy_coordinator import LazyCoordinator
 from odradek.config import broker_transaction_settings as setting
 from odradek.controller.topic_names import TRANSACTION_STATE_TOPIC
+from odradek.records.builder import NO_SEQUENCE
 from odradek.records.compression import Codec
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class TransactionCoordinator(LazyCoordinator["TransactionShard"]):
             commit_timeout_ms=lambda: COMMIT_TIMEOUT_MS,
             load_bytes_max=node.settings[setting.TRANSACTION_STATE_LOG_LOAD_BUFFER_SIZE],
             compression=Codec.NONE,
+            base_sequence=NO_SEQUENCE,
         )
 
         def settings() -> TransactionSettings:

@@ -1,8 +1,8 @@
 """Writes the markers that end transactions into the partitions that this node leads (`TransactionMarkerChannelManager.scala`).
 
-A marker counts when it is committed; in the partition of a group's offsets the group coordinator then takes up what was committed, or
-forgets it. What cannot be written now (the partition is about to move, its disk is full) is tried again until it can, or until nobody
-has the partition any more.
+A marker counts when it is committed. In the partition of a group's offsets the group coordinator takes up what was committed, or forgets
+it, at the very place in the log where the marker stands; while it loads that partition it takes none. What cannot be written now (the
+partition is about to move or being loaded, its disk is full) is tried again until it can, or until nobody has the partition any more.
 """
 
 from __future__ import annotations
@@ -48,18 +48,41 @@ class TransactionMarkers:
             if self._node.image.topics.partition(*place) is None:
                 # The topic was deleted: there is nobody to be told.
                 return ErrorCode.NONE
-            code = await self.write(place, due.producer_id, due.epoch, coordinator_epoch, is_commit=due.is_commit)
+            code = await self.write(
+                place,
+                due.producer_id,
+                due.epoch,
+                coordinator_epoch,
+                is_commit=due.is_commit,
+                transaction_version=due.transaction_version,
+            )
             if code in (ErrorCode.NONE, ErrorCode.INVALID_PRODUCER_EPOCH, ErrorCode.TRANSACTION_COORDINATOR_FENCED):
                 return code
             await asyncio.sleep(RETRY_S)
 
     async def write(
-        self, place: tuple[str, int], producer_id: int, producer_epoch: int, coordinator_epoch: int, *, is_commit: bool
+        self,
+        place: tuple[str, int],
+        producer_id: int,
+        producer_epoch: int,
+        coordinator_epoch: int,
+        *,
+        is_commit: bool,
+        transaction_version: int,
     ) -> ErrorCode:
         """Write one marker, and wait until it is committed."""
         partition = self._node.partitions.get(*place)
         if partition is None or not partition.is_leader:
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
+        is_of_groups = place[0] == GROUP_METADATA_TOPIC
+        runner = self._node.groups.runner_at(place[1]) if is_of_groups else None
+        if is_of_groups and runner is None:
+            return ErrorCode.NOT_LEADER_OR_FOLLOWER
+        entry = partition.log.producers.entries.get(producer_id)
+        if entry is not None:
+            code = entry.refusal_of_marker(producer_epoch, transaction_version)
+            if code != ErrorCode.NONE:
+                return ErrorCode(int(code))
         now_ms = self._node.clock.now_ms()
         batch = encode_end_marker(
             ControlType.COMMIT if is_commit else ControlType.ABORT,
@@ -76,10 +99,10 @@ class TransactionMarkers:
             return ErrorCode(int(staged.error_code))
         self._appends.add_partition(partition)
         self._appends.request_end()
+        if runner is not None:
+            runner.marker_staged(producer_id, is_committed=is_commit)
         if not await self._is_committed(partition, int(staged.last_offset)):
             return ErrorCode.KAFKA_STORAGE_ERROR
-        if place[0] == GROUP_METADATA_TOPIC:
-            self._node.groups.end_transaction(place[1], producer_id, is_committed=is_commit)
         return ErrorCode.NONE
 
     async def _is_committed(self, partition: Partition, offset: int) -> bool:

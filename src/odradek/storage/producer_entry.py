@@ -19,6 +19,9 @@ CACHED_BATCHES_MAX: Final[i64] = 5
 SEQUENCE_MAX: Final[i64] = 0x7FFF_FFFF
 NO_SEQUENCE: Final[i64] = -1
 NO_PRODUCER_EPOCH: Final[i64] = -1
+EPOCH_MAX: Final[i64] = 0x7FFF
+# The transaction version that gives every transaction an epoch of its own (KIP-890).
+EPOCH_BUMP_VERSION: Final[i64] = 2
 OFFSET_MAX: Final[i64] = 0x7FFF_FFFF_FFFF_FFFF
 
 # `base.error_codes.ErrorCode` as plain integers, for the compiler.
@@ -98,6 +101,18 @@ class ProducerEntry:
         if self.transaction_first_offset >= 0 and not is_transactional:
             return INVALID_TXN_STATE
         return ACCEPTED
+
+    def refusal_of_marker(self, epoch: i64, transaction_version: i64) -> i64:
+        """The error code of a marker that ends a transaction of this producer, 0 if it may follow (`ProducerAppendInfo`).
+
+        From `EPOCH_BUMP_VERSION` on the marker's epoch is above that of everything that was written in the transaction: one of the same
+        epoch is late, and would end the next transaction. Where none is open it is the marker that is there already, written again.
+        """
+        if epoch > self.epoch:
+            return ACCEPTED
+        if epoch == self.epoch and (transaction_version < EPOCH_BUMP_VERSION or self.transaction_first_offset < 0 or epoch == EPOCH_MAX):
+            return ACCEPTED
+        return INVALID_PRODUCER_EPOCH
 
     def add_batch(
         self, epoch: i64, last_sequence: i64, last_offset: i64, offset_delta: i64, timestamp: i64, written_end_offset: i64 = OFFSET_MAX

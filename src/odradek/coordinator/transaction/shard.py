@@ -66,6 +66,8 @@ class MarkersDue:
     partitions: frozenset[TopicPartitionName]
     # Tells the transactions of a producer that keeps its epoch from one another.
     start_ms: int
+    # The protocol of the producer, by which its markers are judged.
+    transaction_version: int
 
 
 @final
@@ -298,6 +300,7 @@ def _markers_of(transaction: Transaction) -> MarkersDue:
         transaction.state is TransactionState.PREPARE_COMMIT,
         transaction.partitions,
         transaction.start_ms,
+        transaction.client_version,
     )
 
 

@@ -1,0 +1,28 @@
+"""Markers and the coordinator of groups: what it takes up with them, it takes up at their place in the log, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import cast
+
+from odradek.base.error_codes import ErrorCode
+from odradek.broker.append_turn import AppendTurn
+from odradek.broker.transaction_markers import TransactionMarkers
+from odradek.controller.topic_names import GROUP_METADATA_TOPIC
+from tests.broker.small_node import SmallNode
+
+
+def test_marker_waits_for_the_coordinator_that_loads_its_partition() -> None:
+    """Whoever loads may have read up to the end of the log already: offsets of the transaction would stay undecided for ever."""
+    node = SmallNode()
+    node.create_topic(GROUP_METADATA_TOPIC, 1)
+    partition = node.partitions.get(GROUP_METADATA_TOPIC, 0)
+    assert partition is not None
+    node.groups = SimpleNamespace(runner_at=lambda index: None)  # type: ignore[attr-defined]
+    markers = TransactionMarkers(node.as_node, cast(AppendTurn, SimpleNamespace()))
+
+    code = asyncio.run(markers.write((GROUP_METADATA_TOPIC, 0), 7, 1, 0, is_commit=True, transaction_version=2))
+
+    assert code is ErrorCode.NOT_LEADER_OR_FOLLOWER
+    assert partition.log.staged_end_offset == 0
