@@ -20,6 +20,26 @@ AUTO_CREATING: Final = "auto-creating"
 HOUSEKEEPING: Final = "housekeeping"
 # Groups find themselves at once and hear of changes within half a second; their topics and those of transactions are small.
 COORDINATING: Final = "coordinating"
+# Everything that coordinators do by the clock comes soon, and each of their topics is one partition.
+COORDINATOR_LOGS: Final = "coordinator-logs"
+EXPIRING_COORDINATOR_LOGS: Final = "expiring-coordinator-logs"
+_COORDINATOR_LOGS_SETTINGS: Final[Mapping[str, str]] = {
+    "auto.create.topics.enable": "false",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "100",
+    "group.consumer.session.timeout.ms": "50000",
+    "group.consumer.min.session.timeout.ms": "400",
+    "group.consumer.min.heartbeat.interval.ms": "100",
+    "group.consumer.min.assignment.interval.ms": "0",
+    "group.consumer.assignment.interval.ms": "0",
+    "offsets.topic.num.partitions": "1",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.num.partitions": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "200",
+    "log.cleaner.enable": "false",
+}
 _SETTINGS_BY_FLAVOUR: Final[Mapping[str, Mapping[str, str]]] = {
     PLAIN: {"auto.create.topics.enable": "false"},
     AUTO_CREATING: {"auto.create.topics.enable": "true", "num.partitions": "3"},
@@ -34,6 +54,13 @@ _SETTINGS_BY_FLAVOUR: Final[Mapping[str, Mapping[str, str]]] = {
         "transaction.state.log.num.partitions": "3",
         "transaction.state.log.replication.factor": "1",
         "transaction.state.log.min.isr": "1",
+    },
+    COORDINATOR_LOGS: _COORDINATOR_LOGS_SETTINGS,
+    EXPIRING_COORDINATOR_LOGS: {
+        **_COORDINATOR_LOGS_SETTINGS,
+        "offsets.retention.check.interval.ms": "300",
+        "transactional.id.expiration.ms": "1500",
+        "transaction.remove.expired.transaction.cleanup.interval.ms": "300",
     },
 }
 

@@ -91,6 +91,15 @@ class Exchange(AbstractContextManager["Exchange"]):
         """
         self._correlation_id += 1
         self.send_frame(self.frame_of(request, version))
+        return self.answer_to(request, version)
+
+    def answer_to(self, request: Message, version: int) -> Message:
+        """The answer to the request that was sent last.
+
+        Raises:
+            Closed: the node closed the connection.
+            Unanswered: it said nothing in time.
+        """
         frame = self.receive_frame(ANSWER_SECONDS_MAX)
         if frame is None:
             raise Unanswered(f"no answer to {request.NAME} version {version}")

@@ -19,6 +19,7 @@ async def handle(node: Node, request: JoinGroupRequest, context: RequestContext)
     caller = caller_of(context)
     answer = await node.groups.ask(request.group_id, lambda shard, ticket, now: shard.join(ticket, request, caller, now))
     response = cast(JoinGroupResponse, answer)
-    if response.protocol_name is None and context.api_version < NULLABLE_PROTOCOL_VERSION_MIN:
-        response.protocol_name = ""
+    # No protocol is told as null where that can be told, else as an empty name.
+    name = response.protocol_name or ""
+    response.protocol_name = name if name or context.api_version < NULLABLE_PROTOCOL_VERSION_MIN else None
     return response

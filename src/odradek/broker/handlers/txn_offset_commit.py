@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from odradek.broker.node import Node
 
 EPOCH_BUMP_VERSION_MIN: Final = 5
+ABORTABLE_VERSION_MIN: Final = 4
 # Before it, clients know a coordinator that is loading only as one that is not there.
 LOAD_IN_PROGRESS_VERSION_MIN: Final = 2
 
@@ -65,7 +66,7 @@ async def _commit(node: Node, request: TxnOffsetCommitRequest, context: RequestC
     try:
         code = await _join_transaction(node, request, context)
         if code is not ErrorCode.NONE:
-            raise RequestRefused(code)
+            raise RequestRefused(_as_commits_say(code, context.api_version))
         caller = caller_of(context)
         answer = await node.groups.ask(
             request.group_id, lambda shard, ticket, now: shard.commit_offsets_in_transaction(ticket, request, caller, now)
@@ -90,6 +91,13 @@ async def _join_transaction(node: Node, request: TxnOffsetCommitRequest, context
     if not node.configuration[TRANSACTION_PARTITION_VERIFICATION_ENABLE]:
         return ErrorCode.NONE
     shard = node.transactions.peek(request.transactional_id)
-    code = shard.verify_partition(request.transactional_id, producer, (GROUP_METADATA_TOPIC, index))
-    # What this version knows of a transaction that the group is not in.
-    return ErrorCode.INVALID_TXN_STATE if code is ErrorCode.TRANSACTION_ABORTABLE else code
+    return shard.verify_partition(request.transactional_id, producer, (GROUP_METADATA_TOPIC, index))
+
+
+def _as_commits_say(code: ErrorCode, version: int) -> ErrorCode:
+    """Why the group is not in the transaction, in words that the producer's version knows (`AddPartitionsToTxnManager`)."""
+    if code is ErrorCode.PRODUCER_FENCED:
+        return ErrorCode.INVALID_PRODUCER_EPOCH
+    if code is ErrorCode.TRANSACTION_ABORTABLE and version < ABORTABLE_VERSION_MIN:
+        return ErrorCode.INVALID_TXN_STATE
+    return code

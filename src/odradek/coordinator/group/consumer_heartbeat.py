@@ -15,7 +15,7 @@ from odradek.base.error_codes import ErrorCode
 from odradek.base.identifiers import Uuid, random_uuid, uuid_to_text
 from odradek.coordinator.group import consumer_records, migration
 from odradek.coordinator.group.caller import Caller
-from odradek.coordinator.group.classic_group import ClassicGroup
+from odradek.coordinator.group.classic_group import ClassicGroup, ClassicState
 from odradek.coordinator.group.consumer_group import ConsumerGroup
 from odradek.coordinator.group.consumer_member import JOIN_EPOCH, LEAVE_EPOCH, NO_TIMEOUT, NOTHING, STATIC_LEAVE_EPOCH, ConsumerMember
 from odradek.coordinator.group.consumer_reconciliation import OwnedPartitions
@@ -144,7 +144,7 @@ class ConsumerHeartbeat:
             owned=owned_by(request),
             records=records,
             replaced=replaced,
-            is_upgraded=converted is not None,
+            is_rebalance_due=converted is not None and converted.state is not ClassicState.STABLE,
         )
         return work, converted
 

@@ -58,9 +58,9 @@ class Working:
     records: list[CoordinatorRecord]
     # A static member whose place this one takes.
     replaced: str | None = None
-    # Whether the group was one of the classic protocol until now, which may have been in the midst of a rebalance: then it is assigned
-    # anew even where the member has only taken the place of a static one.
-    is_upgraded: bool = False
+    # Whether the group was one of the classic protocol until now, in the midst of a rebalance: then it is assigned anew even where the
+    # member has only taken the place of a static one.
+    is_rebalance_due: bool = False
     resolved: dict[str, ConsumerGroupRegularExpressionValue | None] = field(default_factory=dict)
 
     def members(self) -> dict[str, ConsumerMember]:
@@ -93,7 +93,7 @@ class ConsumerSteps:
         if work.member != work.before:
             work.records.append(consumer_records.member_subscription(work.group.group_id, work.member))
         regex_changed = self._resolve_regexes(work, now)
-        epoch = self._epoch(work, now, is_changed=names_changed or regex_changed or work.is_upgraded)
+        epoch = self._epoch(work, now, is_changed=names_changed or regex_changed or work.is_rebalance_due)
         target_epoch, target = self._target(work, epoch, now)
         subscription_changed = names_changed or work.member.topic_regex != work.before.topic_regex
         work.member = self._reconcile(work, target_epoch, target, now, has_subscription_changed=subscription_changed)
@@ -164,10 +164,8 @@ class ConsumerSteps:
         members = work.members()
         assigned = self._assign(work, members)
         for member_id, partitions in assigned.items():
-            before = group.targets.get(member_id)
-            if member_id == work.member.member_id and work.replaced is not None:
-                before = last
-            if partitions != before:
+            # Who takes the place of a static member has no target of his own yet, and is written one again.
+            if partitions != group.targets.get(member_id):
                 work.records.append(consumer_records.target_assignment(group.group_id, member_id, partitions))
         work.records.append(consumer_records.target_epoch(group.group_id, epoch, now.wall_ms))
         return epoch, assigned.get(work.member.member_id, {})
