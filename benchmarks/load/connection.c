@@ -68,7 +68,9 @@ bool connection_has_room(const struct load *load, const struct connection *conne
 void connection_queue(struct load *load, struct connection *connection, uint64_t due_ns) {
     const struct plan *plan = &load->plan;
     const struct frame *frame = &plan->frames[connection->next_frame];
-    connection->next_frame = (connection->next_frame + plan->frame_step) % plan->frame_count;
+    /* Who walks a log stays with it, as a consumer does. */
+    if (plan->offset_position == NOWHERE)
+        connection->next_frame = (connection->next_frame + plan->frame_step) % plan->frame_count;
     /* What is written into lies in the first bytes of a frame, so the rest of a large one is sent from where all connections share it. */
     size_t copied = frame->size < SMALL_FRAME_BYTES ? frame->size : SMALL_FRAME_BYTES;
     uint8_t *out = connection->out + connection->out_end;

@@ -161,6 +161,17 @@ def test_offsets_walk_the_log_and_begin_again_before_its_end(broker_that: Callab
     assert {received[26:] for received in broker.frames} == {b"after"}
 
 
+def test_who_walks_a_log_stays_with_it(broker_that: Callable[[Answer], ScriptedBroker]) -> None:
+    """A consumer goes on where it has stopped. One that asked each partition for an offset of another found no broker prepared for it."""
+    walked = [frame(b"before" + bytes(8) + name) for name in (b"first", b"other")]
+    broker = broker_that(lambda number, _: FINE)
+
+    walk = OffsetWalk(position=18, stride=10, end=35)
+    run_load(broker.as_broker(), LoadPlan(frames=walked, connections=1, in_flight=1, measured_s=1, warm_s=0, requests_max=6, walk=walk))
+
+    assert {received[26:] for received in broker.frames} == {b"first"}
+
+
 def test_the_first_and_a_last_response_come_back_whole(broker_that: Callable[[Answer], ScriptedBroker]) -> None:
     broker = broker_that(lambda number, _: FINE + number.to_bytes(4, "big") * 1000)
 
