@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from odradek.net.readiness import HAS_EPOLL, EpollReadiness, readiness_of
+from odradek.net.readiness import CALLS_MAX, HAS_EPOLL, EpollReadiness, readiness_of
 from odradek.net.turn import Turn
 
 pytestmark = pytest.mark.skipif(not HAS_EPOLL, reason="this system has no epoll; the loop itself stands in")
@@ -69,6 +69,56 @@ def test_all_that_are_ready_are_read_before_the_turn_ends() -> None:
         for pair in pairs:
             readiness.remove_reader(pair.ours.fileno())
             pair.close()
+
+    run(story)
+
+
+def test_who_comes_while_a_turn_ends_is_called_without_a_round_of_the_loop() -> None:
+    async def story(loop: asyncio.AbstractEventLoop, readiness: EpollReadiness, turn: Turn) -> None:
+        happened: list[str] = []
+        pair = Ends()
+
+        def read() -> None:
+            happened.append(pair.ours.recv(1).decode())
+            if len(happened) == 1:
+                loop.call_soon(happened.append, "loop")
+
+        def answer_is_answered() -> None:
+            if happened == ["a"]:
+                pair.theirs.send(b"b")
+
+        turn.add_hook(answer_is_answered)
+        readiness.add_reader(pair.ours.fileno(), read)
+        pair.theirs.send(b"a")
+        await until(lambda: len(happened) == 3)
+        assert happened == ["a", "b", "loop"]
+        assert turn.turns_count == 2
+        readiness.remove_reader(pair.ours.fileno())
+        pair.close()
+
+    run(story)
+
+
+def test_the_loop_has_its_turn_however_much_comes() -> None:
+    async def story(loop: asyncio.AbstractEventLoop, readiness: EpollReadiness, turn: Turn) -> None:
+        pair = Ends()
+        calls_before: list[int] = []
+        calls_count = 0
+
+        def read() -> None:
+            nonlocal calls_count
+            pair.ours.recv(1)
+            pair.theirs.send(b"x")
+            calls_count += 1
+            if calls_count == 1:
+                loop.call_soon(lambda: calls_before.append(calls_count))
+
+        readiness.add_reader(pair.ours.fileno(), read)
+        pair.theirs.send(b"x")
+        await until(lambda: bool(calls_before))
+        assert calls_before == [CALLS_MAX]
+        readiness.remove_reader(pair.ours.fileno())
+        pair.close()
 
     run(story)
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Final, final
 
-from odradek.base.error_codes import ErrorCode
+from odradek.base.error_codes import NO_ERROR, ErrorCode
 from odradek.base.identifiers import ZERO_UUID
 from odradek.broker.cold_reads import Warming
 from odradek.broker.fetch_plan import (
@@ -171,7 +171,7 @@ def _response(node: Node, context: RequestContext, session: FetchContext, result
     version = context.api_version
     endpoints: dict[int, NodeEndpoint] = {}
     for result in selected:
-        if result.error == ErrorCode.NONE:
+        if result.error == NO_ERROR:
             continue
         if result.error == ErrorCode.KAFKA_STORAGE_ERROR and version < STORAGE_ERROR_VERSION_MIN:
             result.error = ErrorCode.NOT_LEADER_OR_FOLLOWER

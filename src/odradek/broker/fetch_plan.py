@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, final
 
-from odradek.base.error_codes import ErrorCode
+from odradek.base.error_codes import NO_ERROR, ErrorCode
 from odradek.base.errors import StorageFailure
 from odradek.base.identifiers import Uuid
 from odradek.broker.partition import Partition
@@ -209,10 +209,10 @@ def read_one(
 ) -> PartitionResult:
     """Look at one partition: an error, nothing, or a range of its log."""
     error = partition.refusal(fetch.current_leader_epoch, is_leader_required=parameters.is_leader_required)
-    if error == ErrorCode.NONE and parameters.replica_id >= 0:
+    if error == NO_ERROR and parameters.replica_id >= 0:
         error = _follower_refusal(partition, fetch, parameters.replica_id)
     result = PartitionResult(fetch, partition, error)
-    if error != ErrorCode.NONE:
+    if error != NO_ERROR:
         return result
     log = partition.log
     offset = fetch.offset
@@ -255,7 +255,7 @@ def read_one(
 def _follower_refusal(partition: Partition, fetch: PartitionFetch, replica_id: int) -> ErrorCode:
     registration = partition.registration
     if registration is not None and replica_id in registration.replicas:
-        return ErrorCode.NONE
+        return NO_ERROR
     # The epoch is right and the replica is none of ours: the news of a reassignment has reached it first.
     return ErrorCode.UNKNOWN_LEADER_EPOCH if fetch.current_leader_epoch >= 0 else ErrorCode.NOT_LEADER_OR_FOLLOWER
 

@@ -14,7 +14,7 @@ from mypy_extensions import i64
 from odradek.base.errors import ProtocolViolation
 from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.broker.fetch_plan import PartitionFetch, PartitionKey
-from odradek.broker.frame_cursor import FrameCursor, text_of
+from odradek.wire.frame_cursor import FrameCursor, text_of
 
 FLEXIBLE_VERSION_MIN: Final[i64] = 12
 TOPIC_ID_VERSION_MIN: Final[i64] = 13

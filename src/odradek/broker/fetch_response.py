@@ -7,27 +7,20 @@ into Python. A test builds both from the same results, for every version, and co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from struct import Struct
 from typing import Final, NamedTuple, final
 
+from librt.strings import BytesWriter, write_i16_be, write_i32_be, write_i64_be
+from mypy_extensions import i16, i32, i64
+
 from odradek.broker.fetch_plan import AbortedTransactions, PartitionResult
+from odradek.broker.frame_writing import write_length, write_unsigned_varint
 from odradek.net.output import FileRange
-from odradek.wire.varint import write_unsigned_varint
 
-FLEXIBLE_VERSION_MIN: Final = 12
-TOPIC_ID_VERSION_MIN: Final = 13
-NODE_ENDPOINTS_VERSION_MIN: Final = 16
-NO_PREFERRED_REPLICA: Final = b"\xff\xff\xff\xff"
-
-_CORRELATION_AND_THROTTLE = Struct(">iii")
-_FLEXIBLE_START = Struct(">iibihi")
-_CLASSIC_START = Struct(">iiihi")
-_PARTITION_5 = Struct(">ihqqq")
-_PARTITION_4 = Struct(">ihqq")
-_ABORTED = Struct(">qq")
-_INT32 = Struct(">i")
-_INT32_PAIR = Struct(">ii")
-_EPOCH_AND_OFFSET = Struct(">iq")
+FLEXIBLE_VERSION_MIN: Final[i64] = 12
+TOPIC_ID_VERSION_MIN: Final[i64] = 13
+NODE_ENDPOINTS_VERSION_MIN: Final[i64] = 16
+SESSION_VERSION_MIN: Final[i64] = 7
+NO_PREFERRED_REPLICA: Final[i32] = -1
 
 
 class NodeEndpoint(NamedTuple):
@@ -43,98 +36,110 @@ class NodeEndpoint(NamedTuple):
 class ResponseWriter:
     """Gathers the pieces of one response. The size in front counts the ranges too, although their bytes never come by."""
 
-    __slots__ = ("_out", "_pieces", "_ranges_size", "_version")
+    __slots__ = ("_is_flexible", "_out", "_pieces", "_size", "_version")
 
-    def __init__(self, version: int) -> None:
+    def __init__(self, version: i64) -> None:
         self._version = version
-        self._out = bytearray()
+        self._is_flexible = version >= FLEXIBLE_VERSION_MIN
+        self._out = BytesWriter()
         self._pieces: list[bytes | FileRange] = []
-        self._ranges_size = 0
+        # Of all that is in `_pieces`.
+        self._size: i64 = 0
 
     def write(
-        self, correlation_id: int, error: int, session_id: int, results: Sequence[PartitionResult], endpoints: Sequence[NodeEndpoint]
+        self, correlation_id: i64, error: i64, session_id: i64, results: Sequence[PartitionResult], endpoints: Sequence[NodeEndpoint]
     ) -> list[bytes | FileRange]:
         """The whole response, from its size on. Call once."""
-        version = self._version
         out = self._out
-        if version >= FLEXIBLE_VERSION_MIN:
-            out += _FLEXIBLE_START.pack(0, correlation_id, 0, 0, error, session_id)
-        elif version >= 7:
-            out += _CLASSIC_START.pack(0, correlation_id, 0, error, session_id)
-        else:
-            out += _CORRELATION_AND_THROTTLE.pack(0, correlation_id, 0)
+        # The size, which is known at the end.
+        write_i32_be(out, 0)
+        write_i32_be(out, i32(correlation_id))
+        if self._is_flexible:
+            out.append(0)
+        # Throttle time.
+        write_i32_be(out, 0)
+        if self._version >= SESSION_VERSION_MIN:
+            write_i16_be(out, i16(error))
+            write_i32_be(out, i32(session_id))
         topics = _by_topic(results)
-        self._count(len(topics))
+        write_length(out, len(topics), self._is_flexible)
         for topic in topics:
             self._write_topic(topic)
-        if version >= FLEXIBLE_VERSION_MIN:
+        if self._is_flexible:
             self._write_endpoints(endpoints)
         return self._finish()
 
     def _write_topic(self, results: list[PartitionResult]) -> None:
-        version = self._version
         fetch = results[0].fetch
-        if version >= TOPIC_ID_VERSION_MIN:
-            self._out += fetch.topic_id
+        if self._version >= TOPIC_ID_VERSION_MIN:
+            self._out.write(fetch.topic_id)
         else:
             name = fetch.topic.encode()
-            if version >= FLEXIBLE_VERSION_MIN:
+            if self._is_flexible:
                 write_unsigned_varint(self._out, len(name) + 1)
             else:
-                self._out += len(name).to_bytes(2, "big")
-            self._out += name
-        self._count(len(results))
+                write_i16_be(self._out, i16(len(name)))
+            self._out.write(name)
+        write_length(self._out, len(results), self._is_flexible)
         for result in results:
             self._write_partition(result)
-        if version >= FLEXIBLE_VERSION_MIN:
+        if self._is_flexible:
             self._out.append(0)
 
     def _write_partition(self, result: PartitionResult) -> None:
-        version = self._version
-        index, error = result.fetch.index, result.error
-        if version >= 5:
-            self._out += _PARTITION_5.pack(index, error, result.high_watermark, result.last_stable_offset, result.log_start_offset)
-        else:
-            self._out += _PARTITION_4.pack(index, error, result.high_watermark, result.last_stable_offset)
+        out = self._out
+        write_i32_be(out, i32(result.fetch.index))
+        write_i16_be(out, i16(result.error))
+        write_i64_be(out, i64(result.high_watermark))
+        write_i64_be(out, i64(result.last_stable_offset))
+        if self._version >= 5:
+            write_i64_be(out, i64(result.log_start_offset))
         self._write_aborted(result.aborted)
-        if version >= 11:
-            self._out += NO_PREFERRED_REPLICA
-        if version >= FLEXIBLE_VERSION_MIN:
-            write_unsigned_varint(self._out, result.size + 1)
+        if self._version >= 11:
+            write_i32_be(out, NO_PREFERRED_REPLICA)
+        size = i64(result.size)
+        if self._is_flexible:
+            write_unsigned_varint(out, size + 1)
         else:
-            self._out += _INT32.pack(result.size)
-        if result.records is not None:
-            self._pieces.append(bytes(self._out))
-            self._pieces.append(result.records)
-            self._ranges_size += result.size
-            self._out = bytearray()
-        if version >= FLEXIBLE_VERSION_MIN:
+            write_i32_be(out, i32(size))
+        records = result.records
+        if records is not None:
+            self._close_piece()
+            self._pieces.append(records)
+            self._size += size
+        if self._is_flexible:
             self._write_partition_tags(result)
 
     def _write_aborted(self, aborted: AbortedTransactions | None) -> None:
         out = self._out
-        is_flexible = self._version >= FLEXIBLE_VERSION_MIN
         if aborted is None:
-            out += b"\x00" if is_flexible else b"\xff\xff\xff\xff"
+            if self._is_flexible:
+                out.append(0)
+            else:
+                write_i32_be(out, -1)
             return
-        self._count(len(aborted))
+        write_length(out, len(aborted), self._is_flexible)
         for producer_id, first_offset in aborted:
-            out += _ABORTED.pack(producer_id, first_offset)
-            if is_flexible:
+            write_i64_be(out, i64(producer_id))
+            write_i64_be(out, i64(first_offset))
+            if self._is_flexible:
                 out.append(0)
 
     def _write_partition_tags(self, result: PartitionResult) -> None:
         out = self._out
         has_divergence = result.diverging_epoch >= 0
         has_leader = result.current_leader_id != -1 or result.current_leader_epoch != -1
-        out.append(has_divergence + has_leader)
+        out.append((1 if has_divergence else 0) + (1 if has_leader else 0))
         if has_divergence:
-            out += b"\x00\x0d"
-            out += _EPOCH_AND_OFFSET.pack(result.diverging_epoch, result.diverging_end_offset)
+            # Tag and size, as in what follows.
+            out.write(b"\x00\x0d")
+            write_i32_be(out, i32(result.diverging_epoch))
+            write_i64_be(out, i64(result.diverging_end_offset))
             out.append(0)
         if has_leader:
-            out += b"\x01\x09"
-            out += _INT32_PAIR.pack(result.current_leader_id, result.current_leader_epoch)
+            out.write(b"\x01\x09")
+            write_i32_be(out, i32(result.current_leader_id))
+            write_i32_be(out, i32(result.current_leader_epoch))
             out.append(0)
 
     def _write_endpoints(self, endpoints: Sequence[NodeEndpoint]) -> None:
@@ -142,39 +147,38 @@ class ResponseWriter:
         if not endpoints or self._version < NODE_ENDPOINTS_VERSION_MIN:
             out.append(0)
             return
-        value = bytearray()
+        value = BytesWriter()
         write_unsigned_varint(value, len(endpoints) + 1)
         for endpoint in endpoints:
             host = endpoint.host.encode()
-            value += _INT32.pack(endpoint.node_id)
+            write_i32_be(value, i32(endpoint.node_id))
             write_unsigned_varint(value, len(host) + 1)
-            value += host
-            value += _INT32.pack(endpoint.port)
+            value.write(host)
+            write_i32_be(value, i32(endpoint.port))
             rack = b"" if endpoint.rack is None else endpoint.rack.encode()
             write_unsigned_varint(value, 0 if endpoint.rack is None else len(rack) + 1)
-            value += rack
+            value.write(rack)
             value.append(0)
-        out += b"\x01\x00"
-        write_unsigned_varint(out, len(value))
-        out += value
+        out.write(b"\x01\x00")
+        encoded = value.getvalue()
+        write_unsigned_varint(out, len(encoded))
+        out.write(encoded)
 
-    def _count(self, count: int) -> None:
-        if self._version >= FLEXIBLE_VERSION_MIN:
-            write_unsigned_varint(self._out, count + 1)
-        else:
-            self._out += _INT32.pack(count)
+    def _close_piece(self) -> None:
+        piece = self._out.getvalue()
+        self._pieces.append(piece)
+        self._size += len(piece)
+        self._out = BytesWriter()
 
     def _finish(self) -> list[bytes | FileRange]:
+        if len(self._out) > 0:
+            self._close_piece()
         pieces = self._pieces
-        if self._out:
-            pieces.append(bytes(self._out))
         first = pieces[0]
         assert isinstance(first, bytes)
-        size = self._ranges_size - 4
-        for piece in pieces:
-            if isinstance(piece, bytes):
-                size += len(piece)
-        pieces[0] = size.to_bytes(4, "big") + first[4:]
+        size = BytesWriter()
+        write_i32_be(size, i32(self._size - 4))
+        pieces[0] = size.getvalue() + first[4:]
         return pieces
 
 

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, final
 
 from odradek.base.clock import Clock
-from odradek.base.error_codes import ErrorCode
+from odradek.base.error_codes import NO_ERROR, ErrorCode
 from odradek.broker.fetch_plan import PartitionFetch, PartitionKey, PartitionResult
 
 NO_SESSION: Final = 0
@@ -99,7 +99,7 @@ class Sessionless:
         return list(self._fetches.values())
 
     def select(self, results: list[PartitionResult]) -> tuple[ErrorCode, int, list[PartitionResult]]:
-        return ErrorCode.NONE, NO_SESSION, results
+        return NO_ERROR, NO_SESSION, results
 
 
 class Full:
@@ -122,13 +122,13 @@ class Full:
         """The session begins when its first answer leaves, so that a client that went away while it waited leaves none."""
         session = self._cache.create(len(results), is_privileged=self._is_privileged, uses_topic_ids=self._uses_topic_ids)
         if session is None:
-            return ErrorCode.NONE, NO_SESSION, results
+            return NO_ERROR, NO_SESSION, results
         for result in results:
             fetch = result.fetch
             fetch.sent_high_watermark = result.high_watermark
             fetch.sent_log_start_offset = result.log_start_offset
             session.partitions[fetch.key] = fetch
-        return ErrorCode.NONE, session.session_id, results
+        return NO_ERROR, session.session_id, results
 
 
 class Incremental:
@@ -159,7 +159,7 @@ class Incremental:
                 # To the end: with a small response, every partition has its turn at the front.
                 del partitions[fetch.key]
                 partitions[fetch.key] = fetch
-        return ErrorCode.NONE, session.session_id, selected
+        return NO_ERROR, session.session_id, selected
 
 
 FetchContext = Refused | Sessionless | Full | Incremental

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from odradek.base.error_codes import ErrorCode
+from odradek.base.error_codes import NO_ERROR, ErrorCode
 from odradek.base.errors import StorageFailure
 from odradek.base.identifiers import NO_LEADER_EPOCH, TopicPartition, Uuid
 from odradek.broker.purgatory import Purgatory
@@ -150,7 +150,7 @@ class Partition:
             return ErrorCode.FENCED_LEADER_EPOCH if current_leader_epoch < self.leader_epoch else ErrorCode.UNKNOWN_LEADER_EPOCH
         if is_leader_required and not self.is_leader:
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
-        return ErrorCode.NONE
+        return NO_ERROR
 
     # In-sync replicas and the high watermark
 

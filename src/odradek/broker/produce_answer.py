@@ -10,6 +10,7 @@ from typing import Final
 from librt.strings import BytesWriter, write_i16_be, write_i32_be, write_i64_be
 from mypy_extensions import i16, i32, i64
 
+from odradek.broker.frame_writing import write_length
 from odradek.broker.produce_frame import FLEXIBLE_VERSION_MIN, ProducedPart, ProduceFrame
 
 LOG_START_OFFSET_VERSION_MIN: Final[i64] = 5
@@ -47,18 +48,6 @@ def encode_answer(frame: ProduceFrame) -> bytes:
     out[2] = (size >> 8) & 0xFF
     out[3] = size & 0xFF
     return out.getvalue()
-
-
-def write_length(out: BytesWriter, length: i64, is_flexible: bool) -> None:
-    """The length of an array, as the version has it."""
-    if not is_flexible:
-        write_i32_be(out, i32(length))
-        return
-    value = length + 1
-    while value >= 0x80:
-        out.append((value & 0x7F) | 0x80)
-        value >>= 7
-    out.append(value)
 
 
 def write_part(out: BytesWriter, part: ProducedPart, version: i64, is_flexible: bool) -> None:

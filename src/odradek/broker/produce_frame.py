@@ -11,8 +11,8 @@ from typing import Any, Final, final
 from librt.strings import read_i16_be, read_i32_be
 from mypy_extensions import i64
 
-from odradek.broker.frame_cursor import FrameCursor
 from odradek.records.header import ATTRIBUTES_POSITION, HEADER_SIZE, TRANSACTIONAL_FLAG
+from odradek.wire.frame_cursor import FrameCursor
 
 FLEXIBLE_VERSION_MIN: Final[i64] = 9
 TOPIC_ID_VERSION_MIN: Final[i64] = 13

@@ -18,13 +18,13 @@ from mypy_extensions import i64
 from odradek.base.clock import Clock
 from odradek.base.errors import StorageFailure
 from odradek.broker.append_turn import AppendTurn
-from odradek.broker.frame_cursor import text_of
 from odradek.broker.partition import Partition
 from odradek.broker.partitions import PartitionRegistry
 from odradek.broker.produce_answer import encode_answer
 from odradek.broker.produce_frame import TOPIC_ID_VERSION_MIN, ProducedPart, ProduceFrame, has_transactional_batch, read_frame
 from odradek.net.frame_connection import FrameConnection
 from odradek.records.header import ACCEPTED, check_batch, needs_looking_into, parse_header
+from odradek.wire.frame_cursor import text_of
 
 if TYPE_CHECKING:
     from odradek.broker.produce_slow_path import ProduceSlowPath

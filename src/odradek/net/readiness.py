@@ -23,6 +23,8 @@ READABLE: Final = 0x001
 WRITABLE: Final = 0x004
 # Sockets read before any is answered: above it a request would wait for strangers longer than for its own work.
 READY_MAX: Final = 256
+# Calls back in one go after which the event loop has its turn, for all that does not come from a socket.
+CALLS_MAX: Final = 32
 
 Callback = Callable[[], None]
 
@@ -95,21 +97,32 @@ class EpollReadiness:
             self._epoll.modify(descriptor, mask)
 
     def call_ready(self) -> None:
-        """Call everybody who is ready now, and end the turn."""
-        self._turn.gather()
-        for ready in self._epoll.poll(0, READY_MAX):
-            descriptor: int = ready[0]
-            events: int = ready[1]
-            # An error or a hang-up is found out by whoever reads or writes next. A callback may have ended another one's socket.
-            if events != WRITABLE:
-                reader = self._readers.get(descriptor)
-                if reader is not None:
-                    self._call(reader)
-            if events != READABLE:
-                writer = self._writers.get(descriptor)
-                if writer is not None:
-                    self._call(writer)
-        self._turn.end()
+        """Call everybody who is ready now, end the turn, and look again.
+
+        Looking again is a system call in vain where nobody has come meanwhile; where somebody has, it spares the way through the event
+        loop, which is a quarter of what a fetch of 64 KiB costs.
+        """
+        calls_count = 0
+        while calls_count < CALLS_MAX and not self._epoll.closed:
+            ready = self._epoll.poll(0, READY_MAX)
+            if not ready:
+                return
+            calls_count += len(ready)
+            self._turn.gather()
+            for descriptor, events in ready:
+                self._call_one(descriptor, events)
+            self._turn.end()
+
+    def _call_one(self, descriptor: int, events: int) -> None:
+        # An error or a hang-up is found out by whoever reads or writes next. A callback may have ended another one's socket.
+        if events != WRITABLE:
+            reader = self._readers.get(descriptor)
+            if reader is not None:
+                self._call(reader)
+        if events != READABLE:
+            writer = self._writers.get(descriptor)
+            if writer is not None:
+                self._call(writer)
 
     def _call(self, callback: Callback) -> None:
         try:

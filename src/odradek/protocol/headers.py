@@ -10,10 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from struct import Struct
 
-from odradek.base.errors import ProtocolViolation
 from odradek.protocol.apis import request_header_version
-from odradek.wire.reading import read_nullable_string, skip_tagged_fields
-from odradek.wire.refusals import MALFORMED
+from odradek.wire.frame_cursor import FrameCursor
 from odradek.wire.writing import write_nullable_string
 
 _REQUEST = Struct(">hhi")
@@ -36,14 +34,12 @@ def decode_request_header(data: bytes, position: int) -> tuple[RequestHeader, in
     Raises:
         ProtocolViolation: the data ends inside the header or is malformed. Unknown keys and versions are not refused here.
     """
-    try:
-        api_key, api_version, correlation_id = _REQUEST.unpack_from(data, position)
-        client_id, position = read_nullable_string(data, position + _REQUEST.size)
-        if request_header_version(api_key, api_version) == 2:
-            position = skip_tagged_fields(data, position)
-    except MALFORMED as error:
-        raise ProtocolViolation(f"a request header is malformed: {error}") from error
-    return RequestHeader(api_key, api_version, correlation_id, client_id), position
+    cursor = FrameCursor(data, position, len(data))
+    api_key, api_version, correlation_id = cursor.i16(), cursor.i16(), cursor.i32()
+    client_id = cursor.nullable_string(is_flexible=False)
+    if request_header_version(api_key, api_version) == 2:
+        cursor.skip_tagged_fields()
+    return RequestHeader(api_key, api_version, correlation_id, client_id), cursor.position
 
 
 def encode_request_header(out: bytearray, header: RequestHeader) -> None:
@@ -64,12 +60,11 @@ def decode_response_header(data: bytes, position: int, header_version: int) -> t
     Raises:
         ProtocolViolation: the data ends inside the header.
     """
-    try:
-        correlation_id: int = _RESPONSE.unpack_from(data, position)[0]
-    except MALFORMED as error:
-        raise ProtocolViolation(f"a response header is malformed: {error}") from error
-    position += _RESPONSE.size
-    return correlation_id, skip_tagged_fields(data, position) if header_version >= 1 else position
+    cursor = FrameCursor(data, position, len(data))
+    correlation_id = cursor.i32()
+    if header_version >= 1:
+        cursor.skip_tagged_fields()
+    return correlation_id, cursor.position
 
 
 def encode_response_header(out: bytearray, correlation_id: int, header_version: int) -> None:

@@ -53,10 +53,11 @@ def boundary_at_most(file: File, position: i64, end: i64, limit: i64) -> i64:
     """
     block = b""
     block_position = position
-    while position + HEADER_SIZE <= end:
+    while position < limit and position + HEADER_SIZE <= end:
         index = position - block_position
         if index + _LOOKED_AT > len(block):
-            block = file.pread(HEADER_BLOCK_BYTES, position)
+            # No batch behind the limit is looked at, and the index has nearly always led close to it.
+            block = file.pread(int(min(HEADER_BLOCK_BYTES, limit - position + _LOOKED_AT)), position)
             block_position = position
             index = 0
         next_position = position + _batch_size(block, index)

@@ -54,6 +54,10 @@ class IndexEntries:
         """The entry at `slot`, counted from 0; negative counts from the end."""
         if slot < 0:
             slot += self.count()
+        size = self.entry_size
+        position = (slot - self._block_first) * size
+        if 0 <= position < len(self._block):
+            return self._block[position : position + size]
         return self.block(slot, slot + 1)
 
     def block(self, first: int, end: int) -> bytes:

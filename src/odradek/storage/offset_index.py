@@ -9,6 +9,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
+from librt.strings import read_i32_be
+
 from odradek.storage.errors import CorruptIndex
 from odradek.storage.index_entries import IndexEntries
 from odradek.storage.open_files import FileHandle
@@ -41,12 +43,12 @@ class OffsetIndex:
     def position_for(self, offset: int) -> int:
         """The greatest known position that is not behind the batch with `offset`."""
         slot = self.entries.last_slot_at_most(offset - self._base_offset, _KEY, 0)
-        return 0 if slot < 0 else self._parsed(self.entries.entry(slot))[1]
+        return 0 if slot < 0 else int(read_i32_be(self.entries.entry(slot), _POSITION_IN_ENTRY))
 
     def position_at_most(self, position: int) -> int:
         """The greatest known beginning of a batch that is not above `position`."""
         slot = self.entries.last_slot_at_most(position, _KEY, _POSITION_IN_ENTRY)
-        return 0 if slot < 0 else self._parsed(self.entries.entry(slot))[1]
+        return 0 if slot < 0 else int(read_i32_be(self.entries.entry(slot), _POSITION_IN_ENTRY))
 
     def offset_at_or_behind(self, position: int) -> int | None:
         """The last offset of the first known batch that begins at or behind `position`."""

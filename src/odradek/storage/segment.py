@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, final
 
+from librt.strings import read_i64_be
+
 from odradek.base.errors import CorruptRecords, Misuse
 from odradek.base.identifiers import NO_TIMESTAMP
 from odradek.config.log_configuration import LogConfiguration
@@ -423,7 +425,7 @@ class Segment:
         return batch.end
 
     def _base_offset_at(self, position: int) -> int:
-        return int.from_bytes(self.log.file().pread(8, position), "big", signed=True)
+        return int(read_i64_be(self.log.file().pread(8, position), 0))
 
     def _remember(self, offset: int, position: int) -> None:
         remembered = self._remembered
