@@ -118,7 +118,7 @@ def test_describe_tells_who_reads_what_in_a_classic_group(shell: Shell) -> None:
 def test_describe_tells_epochs_and_assignor_of_a_group_of_kip_848(shell: Shell) -> None:
     told = shell("group", "describe", "modern")
 
-    assert "assignor uniform   epoch 1   assignment epoch 1   members 1" in told.out
+    assert "assignor uniform   epoch 2   assignment epoch 2   members 1" in told.out
     assert [row[:2] + row[5:6] for row in told.table[3:]] == [["orders", str(index), member_name(1)] for index in range(3)]
 
 
@@ -161,8 +161,8 @@ def test_members_tell_assignment_and_target_and_subscription(shell: Shell) -> No
         "host": "/127.0.0.1",
         "rack": None,
         "protocol": "consumer",
-        "epoch": 1,
-        "assignment_epoch": 1,
+        "epoch": 2,
+        "assignment_epoch": 2,
         "partitions": 3,
         "assignment": whole,
         "target_assignment": whole,

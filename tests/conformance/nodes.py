@@ -20,6 +20,20 @@ AUTO_CREATING: Final = "auto-creating"
 HOUSEKEEPING: Final = "housekeeping"
 # Groups find themselves at once and hear of changes within half a second; their topics and those of transactions are small.
 COORDINATING: Final = "coordinating"
+# As before, with groups of three members at most, sessions that may end soon, assignments that are made at once and late transactions
+# that are noticed at once: for conversations about a single group or producer.
+COORDINATING_CLOSELY: Final = "coordinating-closely"
+_COORDINATING_SETTINGS: Final = {
+    "auto.create.topics.enable": "false",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.consumer.min.heartbeat.interval.ms": "500",
+    "group.consumer.heartbeat.interval.ms": "500",
+    "offsets.topic.num.partitions": "3",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.num.partitions": "3",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+}
 # Everything that coordinators do by the clock comes soon, and each of their topics is one partition.
 COORDINATOR_LOGS: Final = "coordinator-logs"
 EXPIRING_COORDINATOR_LOGS: Final = "expiring-coordinator-logs"
@@ -44,16 +58,14 @@ _SETTINGS_BY_FLAVOUR: Final[Mapping[str, Mapping[str, str]]] = {
     PLAIN: {"auto.create.topics.enable": "false"},
     AUTO_CREATING: {"auto.create.topics.enable": "true", "num.partitions": "3"},
     HOUSEKEEPING: {"log.initial.task.delay.ms": "0", "log.retention.check.interval.ms": "300"},
-    COORDINATING: {
-        "auto.create.topics.enable": "false",
-        "group.initial.rebalance.delay.ms": "0",
-        "group.consumer.min.heartbeat.interval.ms": "500",
-        "group.consumer.heartbeat.interval.ms": "500",
-        "offsets.topic.num.partitions": "3",
-        "offsets.topic.replication.factor": "1",
-        "transaction.state.log.num.partitions": "3",
-        "transaction.state.log.replication.factor": "1",
-        "transaction.state.log.min.isr": "1",
+    COORDINATING: _COORDINATING_SETTINGS,
+    COORDINATING_CLOSELY: {
+        **_COORDINATING_SETTINGS,
+        "group.min.session.timeout.ms": "500",
+        "group.max.size": "3",
+        "group.consumer.max.size": "3",
+        "group.consumer.assignment.interval.ms": "0",
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": "100",
     },
     COORDINATOR_LOGS: _COORDINATOR_LOGS_SETTINGS,
     EXPIRING_COORDINATOR_LOGS: {
@@ -62,6 +74,11 @@ _SETTINGS_BY_FLAVOUR: Final[Mapping[str, Mapping[str, str]]] = {
         "transactional.id.expiration.ms": "1500",
         "transaction.remove.expired.transaction.cleanup.interval.ms": "300",
     },
+}
+
+# An internal setting of Apache Kafka: there a group is assigned in another thread, and a heartbeat or two later, if it is not set so.
+_SETTINGS_OF_APACHE_KAFKA: Final[Mapping[str, Mapping[str, str]]] = {
+    COORDINATING_CLOSELY: {"group.consumer.assignor.offload.enable": "false"},
 }
 
 
@@ -88,7 +105,10 @@ class Nodes:
         """Raises OdradekFailure or ReferenceFailure when the node does not start."""
         node = self._nodes.get((target, flavour))
         if node is None:
-            node = make_node(target, self._directory / f"{target}-{flavour}", _SETTINGS_BY_FLAVOUR[flavour])
+            settings = dict(_SETTINGS_BY_FLAVOUR[flavour])
+            if target == APACHE_KAFKA:
+                settings.update(_SETTINGS_OF_APACHE_KAFKA.get(flavour, {}))
+            node = make_node(target, self._directory / f"{target}-{flavour}", settings)
             node.start()
             self._nodes[target, flavour] = node
         elif not node.is_running:

@@ -149,8 +149,12 @@ class CoordinatorDriver(Generic[AnyShard]):
         self._arm()
 
     def _after_writes(self) -> None:
-        for index, runner in self._runners.items():
+        for runner in self._runners.values():
             runner.after_writes()
+        self._restart_failed()
+
+    def _restart_failed(self) -> None:
+        for index, runner in self._runners.items():
             if runner.state is RunnerState.FAILED and not self._is_closed and not runner.partition.log.is_offline:
                 # What is in the log is the truth; whoever asks meanwhile is told that it is being read.
                 self._call_later(0, lambda index=index, runner=runner: self._restart(index, runner))  # type: ignore[misc]
@@ -178,6 +182,7 @@ class CoordinatorDriver(Generic[AnyShard]):
         self._timer = None
         for runner in list(self._runners.values()):
             runner.act_on_time()
+        self._restart_failed()
         self._arm()
 
     # Ending

@@ -200,8 +200,14 @@ class ShardRunner(Generic[AnyShard]):
         return self._shard.next_deadline_ms() if self.state is RunnerState.ACTIVE else None
 
     def act_on_time(self) -> None:
-        if self.state is RunnerState.ACTIVE:
+        """Have the shard do what is due. A mistake of ours in it costs this shard its state, which is read again, and no other anything."""
+        if self.state is not RunnerState.ACTIVE:
+            return
+        try:
             self._take_all(self._shard.act_on_time(self._now()))
+        except Exception:
+            log.exception("coordinator could not do what was due", extra={"partition": str(self.partition.topic_partition)})
+            self.fail()
 
     def _take_all(self, outcomes: Iterable[Outcome]) -> None:
         for outcome in outcomes:

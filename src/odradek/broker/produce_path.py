@@ -153,7 +153,7 @@ class ProducePath:
             return
         header = parse_header(data, part.start)
         if header.is_transactional():
-            part.error_code = self._slow_path.refusal_in_transaction(frame, partition, header)
+            part.error_code = self._slow_path.refusal_in_transaction(frame, partition, header, part)
             if part.error_code != ACCEPTED:
                 return
         batch = data

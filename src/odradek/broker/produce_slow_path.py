@@ -70,9 +70,11 @@ class ProduceSlowPath:
         connection.is_blocked = True
         self._node.transactions.spawn(transactional_produce.join(self._node, connection, frame, data, produce))
 
-    def refusal_in_transaction(self, frame: ProduceFrame, partition: Partition, header: BatchHeader) -> int:
-        """Why a transactional batch may not be written, 0 if it may."""
-        return transactional_produce.refusal(self._node, frame, partition, header)
+    def refusal_in_transaction(self, frame: ProduceFrame, partition: Partition, header: BatchHeader, part: ProducedPart) -> int:
+        """Why a transactional batch may not be written, 0 if it may; with a sentence in `part` where the code needs one."""
+        code = transactional_produce.refusal(self._node, frame, partition, header)
+        part.error_message = transactional_produce.SENTENCES.get(code)
+        return code
 
     def explain(self, partition: Partition, data: bytes, part: ProducedPart) -> None:
         """Say of a batch that its header or checksum has condemned what Kafka says.

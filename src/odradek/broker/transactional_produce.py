@@ -30,6 +30,12 @@ ABORTABLE_VERSION_MIN: Final = 11
 # The transaction version of a producer that does not announce its partitions.
 CLIENT_VERSION: Final = 2
 
+# Refusals that a code alone says too little about.
+SENTENCES: Final = {
+    ErrorCode.INVALID_TXN_STATE: "The partition was not added to the transaction.",
+    ErrorCode.NOT_ENOUGH_REPLICAS: "Whether the partition was added to the transaction cannot be found out now.",
+}
+
 _RETRIABLE: Final = frozenset(
     {
         ErrorCode.NETWORK_EXCEPTION,

@@ -1,8 +1,9 @@
 """An answer in our own notation: what must be equal between two nodes, and nothing else.
 
 `(field=value …)` with every field that differs from its default. What two nodes may rightly differ in is told by kind: a moment near
-now is NOW, an identifier is ID, a producer is P1, P2 in the order of appearance, a session S1, a sentence for people is "…". Addresses and
-the identity of the cluster are left out. Record batches are told by their headers and a checksum over their records.
+now is NOW, an identifier is ID, a producer is P1, P2 in the order of appearance, a session S1, a member of a group M1, a sentence for
+people is "…". Addresses and the identity of the cluster are left out. Record batches are told by their headers and a checksum over their
+records.
 """
 
 import time
@@ -30,18 +31,36 @@ _LEFT_OUT: Final = frozenset(
     }
 )
 _SENTENCES: Final = frozenset({"error_message", "batch_index_error_message", "documentation"})
-_MOMENTS: Final = frozenset({"timestamp", "log_append_time_ms", "last_timestamp", "last_fetch_timestamp", "last_caught_up_timestamp"})
+_MOMENTS: Final = frozenset(
+    {
+        "timestamp",
+        "log_append_time_ms",
+        "last_timestamp",
+        "last_fetch_timestamp",
+        "last_caught_up_timestamp",
+        "transaction_start_time_ms",
+    }
+)
 _IDENTIFIERS: Final = frozenset({"topic_id", "client_instance_id", "replica_directory_id", "subscription_id"})
 # The order of a hash table in Kafka.
 _UNORDERED: Final = frozenset(
-    {"partition_responses", "configs", "api_keys", "supported_features", "finalized_features", "accepted_compression_types"}
+    {
+        "partition_responses",
+        "results_by_partition",
+        "configs",
+        "api_keys",
+        "supported_features",
+        "finalized_features",
+        "accepted_compression_types",
+    }
 )
 _BATCH_HEADER: Final = Struct(">qiibIhiqqqhii")
 _BATCH_HEADER_SIZE: Final = 61
 
 
 def _name_or_key(part: object) -> tuple[int, str]:
-    return (int(getattr(part, "api_key", getattr(part, "index", 0))), str(getattr(part, "name", part)))
+    number = next((getattr(part, name) for name in ("api_key", "index", "partition_index") if hasattr(part, name)), 0)
+    return (int(number), str(getattr(part, "name", part)))
 
 
 class Notation:
@@ -51,10 +70,14 @@ class Notation:
         self._left_out = _LEFT_OUT | left_out
         self._producers: dict[int, str] = {}
         self._sessions: dict[int, str] = {}
+        self._members: dict[str, str] = {}
         self._tellers: Mapping[str, Callable[[object], str]] = {
             "producer_id": lambda value: self._named(self._producers, value, "P"),
             "session_id": lambda value: self._named(self._sessions, value, "S"),
             "records": self._records,
+            "member_id": self._member,
+            "leader": self._member,
+            "members": self._in_order_of_appearance,
         }
 
     def leave_out(self, *names: str) -> None:
@@ -107,6 +130,18 @@ class Notation:
         if value < 0 or (letter == "S" and value == 0):
             return str(value)
         return known.setdefault(value, f"{letter}{len(known) + 1}")
+
+    def _member(self, value: object) -> str:
+        if value is None:
+            return "None"
+        assert isinstance(value, str)
+        return self._members.setdefault(value, f"M{len(self._members) + 1}") if value else "-"
+
+    def _in_order_of_appearance(self, value: object) -> str:
+        """Members are kept in a hash table by ids that are made up anew each time."""
+        assert isinstance(value, list)
+        told = [self._structure(one) for one in value]
+        return f"[{', '.join(sorted(told))}]"
 
     def _records(self, value: object) -> str:
         if value is None:

@@ -17,10 +17,14 @@ from odradek.protocol.messages.produce import PartitionProduceData, ProduceReque
 from odradek.records.builder import encode_batch
 from odradek.records.record import Record
 from tests.conformance.differential.wire import Exchange
+from tests.conformance.nodes import COORDINATING_CLOSELY
 
 Script = Callable[[Exchange], None]
 
 SCRIPTS: Final[dict[str, Script]] = {}
+
+# The flavour of node that a script wants; most are content with the plain one.
+FLAVOUR_BY_SCRIPT: Final[dict[str, str]] = {}
 
 # An identifier that no topic and no client has.
 OTHER_ID: Final = Uuid(bytes(range(16)))
@@ -34,6 +38,12 @@ def script(function: Script) -> Script:
     assert function.__name__ not in SCRIPTS, f"two scripts are called {function.__name__}"
     SCRIPTS[function.__name__] = function
     return function
+
+
+def coordinated_script(function: Script) -> Script:
+    """Register a script about groups or transactions, for a node whose coordinators are quick and whose groups are small."""
+    FLAVOUR_BY_SCRIPT[function.__name__] = COORDINATING_CLOSELY
+    return script(function)
 
 
 def make_topic(exchange: Exchange, suffix: str = "", *, partition_count: int = 1, **settings: str) -> str:

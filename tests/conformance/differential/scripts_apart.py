@@ -3,6 +3,7 @@
 Each stands alone, so that the scripts around it can be held to every line.
 """
 
+import time
 from typing import Final
 
 from odradek.base.identifiers import ZERO_UUID
@@ -11,13 +12,16 @@ from odradek.protocol.messages.fetch import FetchRequest
 from odradek.protocol.messages.incremental_alter_configs import AlterableConfig, AlterConfigsResource, IncrementalAlterConfigsRequest
 from odradek.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
+from odradek.protocol.messages.write_txn_markers import WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest
 from odradek.records.builder import encode_batch
 from odradek.records.compression import Codec
 from odradek.records.record import Record
-from tests.conformance.differential.scripts import MOMENT_MS, batch, fill, make_topic, produce, script
+from tests.conformance.differential.group_requests import await_coordinator, first_beat, join
+from tests.conformance.differential.scripts import MOMENT_MS, batch, coordinated_script, fill, make_topic, new_producer, produce, script
 from tests.conformance.differential.scripts_frames import request_frame
 from tests.conformance.differential.scripts_produce import changed_batch
 from tests.conformance.differential.scripts_reading import fetch, part
+from tests.conformance.differential.transaction_requests import add_several, await_transaction_coordinator
 from tests.conformance.differential.wire import Exchange
 
 _LOOKED_FOR: Final = (MOMENT_MS - 1, MOMENT_MS, MOMENT_MS + 1500, MOMENT_MS + 10_000, -1, -2, -3)
@@ -110,3 +114,40 @@ def apart_times_of_segments_whose_records_were_deleted(exchange: Exchange) -> No
         _find(exchange, name)
     fill(exchange, name, [batch("d", timestamp_ms=MOMENT_MS)])
     _find(exchange, name)
+
+
+@coordinated_script
+def apart_protocol_of_a_member_twice(exchange: Exchange) -> None:
+    await_coordinator(exchange)
+    twice = join(exchange.topic, protocols=(("range", b"one"), ("range", b"two")), instance_id="one")
+    exchange.ask("JoinGroup with a protocol twice", twice, 9)
+
+
+@coordinated_script
+def apart_regular_expression_that_matches_nothing_any_more(exchange: Exchange) -> None:
+    await_coordinator(exchange)
+    name = make_topic(exchange)
+    member = exchange.topic
+    for regex, text in ((f"{name}.*", "partitions=[0]"), ("nothing-is-called-so", "assignment=()")):
+        answer = exchange.quietly(first_beat(exchange.topic, member, regex=regex), 1)
+        while text not in exchange.notation.told(answer):
+            answer = exchange.quietly(first_beat(exchange.topic, member, regex=regex), 1)
+        exchange.note(f"joins by {regex}", answer, 1)
+    # Time enough to look for topics that there are none of.
+    time.sleep(0.3)
+    exchange.ask("joins again", first_beat(exchange.topic, member, regex="nothing-is-called-so"), 1)
+
+
+@coordinated_script
+def apart_partitions_of_no_transaction(exchange: Exchange) -> None:
+    await_transaction_coordinator(exchange)
+    exchange.ask("AddPartitionsToTxn of no transaction", add_several(), 5)
+
+
+@coordinated_script
+def apart_marker_of_a_negative_epoch(exchange: Exchange) -> None:
+    await_transaction_coordinator(exchange)
+    topic = make_topic(exchange)
+    places = [WritableTxnMarkerTopic(name=topic, partition_indexes=[0])]
+    marker = WritableTxnMarker(producer_id=new_producer(exchange), producer_epoch=-1, topics=places)
+    exchange.ask("WriteTxnMarkers of a negative epoch", WriteTxnMarkersRequest(markers=[marker]), 1)

@@ -35,16 +35,30 @@ class Unanswered(Exception):
 class Exchange(AbstractContextManager["Exchange"]):
     def __init__(self, bootstrap: str, script_name: str) -> None:
         host, _, port = bootstrap.partition(":")
+        self._bootstrap = bootstrap
+        self._script_name = script_name
         self._address = (host, int(port))
         self._socket: socket.socket | None = None
         self._correlation_id = 0
+        self._others: list[Exchange] = []
+        # The request whose answer is fetched later, with its label.
+        self._waiting: tuple[str, Message, int] | None = None
         self.notation = Notation()
         self.topic = f"differential-{script_name}"
         self.transcript: list[str] = []
         self.settled_count = 0
 
+    def another(self) -> "Exchange":
+        """A second connection in the same conversation: its own order of requests, one transcript and the same names in it."""
+        other = Exchange(self._bootstrap, self._script_name)
+        other.notation = self.notation
+        other.transcript = self.transcript
+        self._others.append(other)
+        return other
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.disconnect()
+        for connection in (self, *self._others):
+            connection.disconnect()
 
     def ask(self, label: str, request: Message, version: int) -> Message | None:
         """Send one request and write its outcome down; the answer, or None where the connection was closed."""
@@ -56,7 +70,25 @@ class Exchange(AbstractContextManager["Exchange"]):
         except Unanswered:
             self.transcript.append(f"{label} v{version}: no answer")
             return None
+        self.note(label, answer, version)
+        return answer
+
+    def note(self, label: str, answer: Message, version: int) -> None:
+        """Write an answer down."""
         self.transcript.append(f"{label} v{version}: {self.notation.told(answer)}")
+
+    def ask_later(self, label: str, request: Message, version: int) -> None:
+        """Send a request whose answer has to wait for something that comes after it; `hear` fetches that."""
+        assert self._waiting is None, "one request of a connection waits at a time"
+        self._send(request, version)
+        self._waiting = (label, request, version)
+
+    def hear(self) -> Message:
+        """The answer to what was asked so, which is written down here."""
+        assert self._waiting is not None, "nothing was asked"
+        (label, request, version), self._waiting = self._waiting, None
+        answer = self.answer_to(request, version)
+        self.note(label, answer, version)
         return answer
 
     def ask_each(self, label: str, request: Message, versions: Sequence[int]) -> None:
@@ -89,9 +121,12 @@ class Exchange(AbstractContextManager["Exchange"]):
             Closed: the node closed the connection.
             Unanswered: it said nothing in time.
         """
+        self._send(request, version)
+        return self.answer_to(request, version)
+
+    def _send(self, request: Message, version: int) -> None:
         self._correlation_id += 1
         self.send_frame(self.frame_of(request, version))
-        return self.answer_to(request, version)
 
     def answer_to(self, request: Message, version: int) -> Message:
         """The answer to the request that was sent last.

@@ -59,7 +59,7 @@ def test_last_member_of_the_new_protocol_falls_silent() -> None:
         one.beat()
         two.beat()
 
-    assert story.type_name == "Classic"
+    assert story.type_name == "classic"
     settle(story, one, two)
     check_shared([one, two], ORDERS)
 
@@ -70,7 +70,7 @@ def test_group_goes_down_when_a_tool_removes_the_last_member_of_the_new_protocol
 
     assert story.leave(("modern", None)) == [ErrorCode.NONE]
 
-    assert story.type_name == "Classic"
+    assert story.type_name == "classic"
     assert modern.beat().error_code == ErrorCode.GROUP_ID_NOT_FOUND
     settle(story, classic)
     check_shared([classic], ORDERS)
@@ -99,7 +99,7 @@ def test_policy_forbids_going_down(policy: MigrationPolicy) -> None:
 
     assert modern.leave().error_code == ErrorCode.NONE
 
-    assert story.type_name == "Consumer"
+    assert story.type_name == "consumer"
     assert story.consumer_group.classic_count == 1
 
 
@@ -113,7 +113,7 @@ def test_group_that_is_too_large_for_the_classic_protocol_does_not_go_down() -> 
 
     three.leave()
 
-    assert story.type_name == "Consumer"
+    assert story.type_name == "consumer"
     settle(story, one, two)
     check_shared([one, two], ORDERS)
 

@@ -31,7 +31,7 @@ def test_first_member_of_the_new_protocol_takes_the_group_with_it(is_cooperative
     response = three.join()
 
     assert response.error_code == ErrorCode.NONE
-    assert story.type_name == "Consumer"
+    assert story.type_name == "consumer"
     assert story.consumer_group.classic_count == 2
     assert response.member_epoch == generation + 1
     # What the others have is theirs until they have given it up.
@@ -177,7 +177,7 @@ def test_policy_forbids_going_up(policy: MigrationPolicy) -> None:
 
     assert response.error_code == ErrorCode.GROUP_ID_NOT_FOUND
     assert "online upgrade is disabled" in (response.error_message or "")
-    assert story.type_name == "Classic"
+    assert story.type_name == "classic"
     settle(story, one, two)
 
 
@@ -204,7 +204,7 @@ def test_group_that_is_full_goes_up_only_for_a_static_member_of_it() -> None:
     settle(story, one)
 
     assert Consumer(story, "two").join().error_code == ErrorCode.GROUP_MAX_SIZE_REACHED
-    assert story.type_name == "Classic"
+    assert story.type_name == "classic"
     settle(story, one)
     assert Consumer(story, "two", instance_id="first").join().error_code == ErrorCode.NONE
     assert list(story.consumer_group.members) == ["two"]
@@ -265,7 +265,7 @@ def test_heartbeat_that_is_refused_in_the_end_leaves_the_group_and_who_waits_alo
 
     assert Consumer(story, "three", regex="(").join().error_code == ErrorCode.INVALID_REGULAR_EXPRESSION
 
-    assert story.type_name == "Classic"
+    assert story.type_name == "classic"
     assert one.is_waiting
 
 
@@ -278,7 +278,7 @@ def test_group_that_is_too_large_for_a_batch_stays_classic() -> None:
     assert Consumer(story, "three").join().error_code == ErrorCode.UNKNOWN_SERVER_ERROR
 
     assert not one.is_waiting
-    assert story.type_name == "Classic"
+    assert story.type_name == "classic"
     one.cut_off()
     one.is_joined = False
     one.step()

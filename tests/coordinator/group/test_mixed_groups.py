@@ -330,7 +330,7 @@ def test_classic_members_alone_in_a_consumer_group_still_share_new_partitions() 
     three.join()
     settle(story, one, two, three)
     assert three.leave().error_code == ErrorCode.NONE
-    assert story.type_name == "Consumer"
+    assert story.type_name == "consumer"
     settle(story, one, two)
     check_shared([one, two], ORDERS)
 
@@ -372,6 +372,6 @@ def test_static_member_goes_back_to_the_classic_protocol_beside_others_of_the_ne
     one = ClassicConsumer(story, "one", instance_id="first")
     settle(story, modern, one)
 
-    assert story.type_name == "Consumer"
+    assert story.type_name == "consumer"
     assert one.holds == had
     assert set(story.consumer_group.members) == {"modern", one.member_id}

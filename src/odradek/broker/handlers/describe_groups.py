@@ -28,8 +28,6 @@ async def handle(node: Node, request: DescribeGroupsRequest, context: RequestCon
 
 
 async def _describe(node: Node, group_id: str, context: RequestContext) -> DescribedGroup:
-    if not group_id:
-        return DescribedGroup(group_id=group_id, error_code=ErrorCode.INVALID_GROUP_ID)
     try:
         answer = await node.groups.ask(group_id, lambda shard, ticket, now: shard.describe_classic(ticket, group_id, caller_of(context)))
     except RequestRefused as refused:

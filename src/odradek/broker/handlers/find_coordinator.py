@@ -32,9 +32,11 @@ NOBODY: Final = -1
 
 def handle(node: Node, request: FindCoordinatorRequest, context: RequestContext) -> Message | Coroutine[None, None, Message]:
     """One answer for each key."""
-    is_known = request.key_type in (GROUP, TRANSACTION) or (request.key_type == SHARE and context.api_version >= SHARE_VERSION_MIN)
-    if not is_known:
+    if request.key_type not in (GROUP, TRANSACTION, SHARE):
         return refusals.refusal(request, context, ErrorCode.INVALID_REQUEST, None)
+    if request.key_type == SHARE and context.api_version < SHARE_VERSION_MIN:
+        # Each of the keys is refused, and not the request: so there is nothing more to say about it.
+        return refusals.refusal(request, context, ErrorCode.INVALID_REQUEST, "")
     topic = TOPIC_BY_KEY_TYPE.get(request.key_type)
     if topic is None:
         return refusals.refusal(request, context, ErrorCode.COORDINATOR_NOT_AVAILABLE, None)

@@ -35,34 +35,28 @@ LOAD_IN_PROGRESS_VERSION_MIN: Final = 2
 
 async def handle(node: Node, request: TxnOffsetCommitRequest, context: RequestContext) -> TxnOffsetCommitResponse:
     """One code for each partition."""
-    asked = request.topics
-    by_place = {
-        (topic.name, it.partition_index): ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        for topic in asked
-        for it in topic.partitions
-        if node.image.topics.partition(topic.name, it.partition_index) is None
-    }
+    places = [(topic.name, it.partition_index) for topic in request.topics for it in topic.partitions]
+    codes = {place: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION for place in places if node.image.topics.partition(*place) is None}
     known = [
         TxnOffsetCommitRequestTopic(topic.name, existing)
-        for topic in asked
-        if (existing := [it for it in topic.partitions if (topic.name, it.partition_index) not in by_place])
+        for topic in request.topics
+        if (existing := [it for it in topic.partitions if (topic.name, it.partition_index) not in codes])
     ]
     if known:
         request.topics = known
-        by_place.update(await _commit(node, request, context))
-    return TxnOffsetCommitResponse(
-        topics=[
-            TxnOffsetCommitResponseTopic(
-                topic.name,
-                [TxnOffsetCommitResponsePartition(it.partition_index, by_place[topic.name, it.partition_index]) for it in topic.partitions],
-            )
-            for topic in asked
-        ]
-    )
+        codes.update(await _commit(node, request, context))
+    # Who is told first: the partitions that do not exist.
+    by_topic: dict[str, TxnOffsetCommitResponseTopic] = {}
+    for (topic, index), code in codes.items():
+        answered = by_topic.setdefault(topic, TxnOffsetCommitResponseTopic(topic, []))
+        answered.partitions.append(TxnOffsetCommitResponsePartition(index, code))
+    return TxnOffsetCommitResponse(topics=list(by_topic.values()))
 
 
 async def _commit(node: Node, request: TxnOffsetCommitRequest, context: RequestContext) -> dict[tuple[str, int], ErrorCode]:
     places = [(topic.name, it.partition_index) for topic in request.topics for it in topic.partitions]
+    if not request.group_id:
+        return dict.fromkeys(places, ErrorCode.INVALID_GROUP_ID)
     try:
         code = await _join_transaction(node, request, context)
         if code is not ErrorCode.NONE:

@@ -32,6 +32,9 @@ async def handle(node: Node, request: WriteTxnMarkersRequest, context: RequestCo
 
 
 async def _write(node: Node, marker: WritableTxnMarker, place: tuple[str, int]) -> ErrorCode:
+    if marker.producer_epoch < 0:
+        # No producer is ever in such an epoch, so none could be fenced by it.
+        return ErrorCode.INVALID_PRODUCER_EPOCH
     if node.partitions.get(*place) is None:
         return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     return await node.transactions.markers.write(

@@ -59,7 +59,8 @@ class ListGroups:
             answered.judge(node_id, response.error_code, None, _LISTING_RULE)
             return answered
         answered.done[node_id] = [
-            GroupListing(group.group_id, group.group_type, group.protocol_type, group.group_state, node_id) for group in response.groups
+            GroupListing(group.group_id, group.group_type.capitalize(), group.protocol_type, group.group_state, node_id)
+            for group in response.groups
         ]
         return answered
 

@@ -123,7 +123,7 @@ class ClassicMember:
 class ClassicGroup:
     """One classic group. `state_since_ms` is wall-clock time, None where an old record did not say."""
 
-    type_name: Final = "Classic"
+    type_name: Final = "classic"
 
     __slots__ = (
         "awaiting_join",

@@ -19,7 +19,7 @@ from odradek.coordinator.group.classic_rebalance import ClassicRebalance, refuse
 from odradek.coordinator.group.group import Groups
 from odradek.coordinator.group.settings import GroupSettings
 from odradek.coordinator.shard import Moment, Outcome, Ticket
-from odradek.protocol.messages.join_group import JoinGroupRequest
+from odradek.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from odradek.protocol.messages.sync_group import SyncGroupResponse
 
 MEMBER_ID_REQUIRED_SINCE_VERSION: Final = 4
@@ -69,7 +69,7 @@ class ClassicJoin:
         if request.member_id in group.pending_members:
             if request.group_instance_id is not None:
                 # Only dynamic members are given ids to come back with.
-                return Outcome.answer(ticket, refused_join(ErrorCode.UNKNOWN_SERVER_ERROR, request.member_id))
+                return Outcome.answer(ticket, refused_join(ErrorCode.UNKNOWN_SERVER_ERROR, NO_MEMBER_ID))
             return self._add(group, ticket, request, caller, request.member_id, now)
         return self._rejoin(group, ticket, request, now)
 
@@ -211,6 +211,17 @@ def refusal_of_request(request: JoinGroupRequest, settings: GroupSettings) -> Er
     if not settings.session_timeout_ms_min <= request.session_timeout_ms <= settings.session_timeout_ms_max:
         return ErrorCode.INVALID_SESSION_TIMEOUT
     return ErrorCode.NONE
+
+
+def without_repeated_protocols(request: JoinGroupRequest) -> None:
+    """Let a protocol that a member offers twice count once, as it was said first.
+
+    Members are counted by the protocols they offer: one that counted twice would make it look as if not all of them offered any.
+    """
+    by_name: dict[str, JoinGroupRequestProtocol] = {}
+    for protocol in request.protocols:
+        by_name.setdefault(protocol.name, protocol)
+    request.protocols = list(by_name.values())
 
 
 def rebalance_timeout_of(request: JoinGroupRequest, caller: Caller) -> int:

@@ -13,7 +13,6 @@ from odradek.protocol.messages.consumer_group_describe import Assignment, Descri
 
 CLASSIC_MEMBER = 0
 CONSUMER_MEMBER = 1
-STATE_OF_NO_GROUP = "Dead"
 
 
 def describe(group: ConsumerGroup, image: MetadataImage, default_assignor: str) -> DescribedGroup:
@@ -31,7 +30,7 @@ def describe(group: ConsumerGroup, image: MetadataImage, default_assignor: str) 
 def not_found(group_id: str, *, is_of_another_kind: bool) -> DescribedGroup:
     """The answer for a group that is none of this protocol: by it clients know to ask for a classic one."""
     reason = f"Group {group_id} is not a consumer group." if is_of_another_kind else f"Group {group_id} not found."
-    return DescribedGroup(group_id=group_id, group_state=STATE_OF_NO_GROUP, error_code=ErrorCode.GROUP_ID_NOT_FOUND, error_message=reason)
+    return DescribedGroup(group_id=group_id, error_code=ErrorCode.GROUP_ID_NOT_FOUND, error_message=reason)
 
 
 def _member(group: ConsumerGroup, member: ConsumerMember, image: MetadataImage) -> Member:

@@ -65,7 +65,7 @@ class ConsumerState(Enum):
 class ConsumerGroup:
     """One group."""
 
-    type_name: Final = "Consumer"
+    type_name: Final = "consumer"
     protocol_type: Final = "consumer"
 
     __slots__ = (

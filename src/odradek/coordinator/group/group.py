@@ -19,7 +19,7 @@ class Group(Protocol):
 
     @property
     def type_name(self) -> str:
-        """As ListGroups says it: `Classic`, `Consumer`."""
+        """As ListGroups says it: `classic`, `consumer`."""
         ...
 
     @property

@@ -16,7 +16,7 @@ from odradek.coordinator.group import classic_requests, consumer_describe
 from odradek.coordinator.group.caller import Caller
 from odradek.coordinator.group.classic_group import ClassicGroup, ClassicState
 from odradek.coordinator.group.classic_in_consumer import ClassicInConsumer
-from odradek.coordinator.group.classic_join import ClassicJoin, refusal_of_request
+from odradek.coordinator.group.classic_join import ClassicJoin, refusal_of_request, without_repeated_protocols
 from odradek.coordinator.group.classic_rebalance import ClassicRebalance, refused_join
 from odradek.coordinator.group.consumer_group import CONSUMER_KEYS, ConsumerGroup, ConsumerKey
 from odradek.coordinator.group.consumer_heartbeat import ConsumerHeartbeat
@@ -104,6 +104,7 @@ class GroupShard:
         code = refusal_of_request(request, self._settings())
         if code is not ErrorCode.NONE:
             return Outcome.answer(ticket, refused_join(code, request.member_id))
+        without_repeated_protocols(request)
         group = self._groups.get(request.group_id)
         if isinstance(group, ConsumerGroup) and group.is_empty:
             # Nobody is in it: from now on it is a classic group, with the offsets it has.
