@@ -12,7 +12,7 @@ HOT_LIST := src/odradek/compiled_modules.txt
 HOT_SOURCES := $(wildcard $(addsuffix .py,$(addprefix src/,$(subst .,/,$(shell grep -v '^\#' $(HOT_LIST))))))
 GENERATORS := tools.generate_protocol tools.generate_compatibility
 
-.PHONY: help run test simulate torture churn faults check format compile benchmark pure clean
+.PHONY: help run test simulate torture churn exactly-once faults check format compile benchmark pure clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo 'make simulate SEEDS=200 stories of SECONDS=20 each in a test tube (FIRST= says the first seed); what fails is kept'
 	@echo 'make torture  kill a node under load ROUNDS=100 times (SEED= repeats the plan), and see what it has lost'
 	@echo 'make churn    members of a group join, leave, die and fall silent for SECONDS=120 in each PROTOCOL= (SEED= repeats the plan)'
+	@echo 'make exactly-once  copy 100,000 records in transactions while copiers and node are killed, ROUNDS=5 times (SEED= repeats the plan)'
 	@echo 'make faults   fail every operation of the storage in turn, and crash between any two of them (a few minutes)'
 	@echo 'make check    format, lint, types, floors, generated code (a minute)'
 	@echo 'make format   put the sources into form'
@@ -56,6 +57,10 @@ torture: $(VENV)/.development $(VENV)/.compiled
 churn: $(VENV)/.development $(VENV)/.compiled
 	PYTHONPATH=src:. $(BIN)/python -m tests.integration.churn --seconds $(or $(SECONDS),120) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(PROTOCOL),--protocol $(PROTOCOL))
+
+# By copiers of librdkafka and, where Java is, by Apache Kafka's own: about three minutes a round.
+exactly-once: $(VENV)/.development $(VENV)/.compiled
+	PYTHONPATH=src:. $(BIN)/python -m tests.integration.exactly_once --rounds $(or $(ROUNDS),5) $(if $(SEED),--seed $(SEED))
 
 check: $(VENV)/.development $(VENV)/.compiled
 	$(BIN)/ruff format --check .

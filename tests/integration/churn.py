@@ -27,7 +27,7 @@ from typing import Final
 from odradek.base.identifiers import TopicPartition
 from tests.conformance.clients.librdkafka import Librdkafka
 from tests.integration.members import CLASSIC, CONSUMER, NODE_SETTINGS, POLL_INTERVAL_MS, SESSION_MS, now_ms
-from tests.integration.ownership import Ended, Expectation, Note, Read, StoodStill, Verdict, from_line, judge
+from tests.integration.ownership import Assigned, Ended, Expectation, Note, Read, StoodStill, Verdict, from_line, judge
 from tests.integration.steady_writer import SteadyWriter
 from tests.support.odradek_node import OdradekNode
 
@@ -164,7 +164,6 @@ class Churn:
         Librdkafka(bootstrap).create_topic(TOPIC, partition_count=PARTITION_COUNT)
         writer = SteadyWriter(bootstrap, self._partitions, self._dice.randrange(1 << 30), records_per_second=RECORDS_PER_SECOND)
         writer.start()
-        begins_ms = now_ms()
         for _ in range(PROCESS_COUNT):
             self._new_crowd()
         self._disturb()
@@ -176,13 +175,15 @@ class Churn:
         while self._crowds:
             self._crowds[-1].await_end()
             self._crowds.pop()
+        notes = [note for crowd in self._all_crowds for note in crowd.notes()]
         expected = Expectation(
             ends={partition.partition: end for partition, end in writer.written.items()},
-            begins_ms=begins_ms,
+            # A new group has owners when the first of its members have found each other, however long their processes took to start.
+            begins_ms=min((note.at_ms for note in notes if isinstance(note, Assigned)), default=ends_ms),
             ends_ms=ends_ms,
             without_owner_ms_max=WITHOUT_OWNER_MS_MAX,
         )
-        self._outcome.verdict = judge((note for crowd in self._all_crowds for note in crowd.notes()), expected)
+        self._outcome.verdict = judge(notes, expected)
         return self._outcome
 
     # The plan

@@ -41,6 +41,9 @@ NODE_SETTINGS: Final[Mapping[str, str]] = {
     "offsets.topic.num.partitions": "3",
     "offsets.topic.replication.factor": "1",
 }
+# What librdkafka does when it has lost every broker: with the default, "rebootstrap", it forgets them, and what was asked of a coordinator
+# that it forgot (a commit, offsets of a transaction) may wait for ever, whatever its time limit is.
+KEEPS_BROKERS: Final[Mapping[str, str]] = {"metadata.recovery.strategy": "none"}
 # What a client tells of while the node is down, or the member was thought dead; it goes on by itself.
 _PASSING: Final = frozenset(
     {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._MAX_POLL_EXCEEDED, KafkaError._TIMED_OUT}
@@ -190,6 +193,7 @@ class LibrdkafkaMember(NotingMember):
             "reconnect.backoff.ms": 10,
             "reconnect.backoff.max.ms": 200,
             "log_level": 0,
+            **KEEPS_BROKERS,
         }
         if protocol == CONSUMER:
             self._settings["group.protocol"] = "consumer"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError
@@ -12,6 +13,7 @@ from confluent_kafka import Message as DeliveredMessage
 from confluent_kafka import TopicPartition as ConsumedPartition
 
 from odradek.base.identifiers import TopicPartition
+from odradek.testing.transaction_operations import Isolation
 from tests.integration.account import Seen, identity_in
 
 READ_SECONDS_MAX: Final = 60
@@ -39,6 +41,37 @@ def read_everything(bootstrap: str, partitions: Sequence[TopicPartition]) -> dic
     finally:
         consumer.close()
     return read
+
+
+@dataclass(frozen=True, slots=True)
+class ReadToEnd:
+    """One partition as a reader of one isolation level sees it: offsets with values, and where the reader came to its end."""
+
+    records: list[tuple[int, bytes]]
+    end: int
+
+
+def read_to_end(bootstrap: str, partitions: Sequence[TopicPartition], isolation: Isolation) -> dict[TopicPartition, ReadToEnd]:
+    """Every record that a reader of `isolation` is shown, each partition up to the end that it is shown."""
+    consumer = _consumer(bootstrap, partitions, isolation)
+    records: dict[TopicPartition, list[tuple[int, bytes]]] = {partition: [] for partition in partitions}
+    ends: dict[TopicPartition, int] = {}
+    deadline = time.monotonic() + READ_SECONDS_MAX
+    try:
+        while len(ends) < len(partitions):
+            assert time.monotonic() < deadline, f"the end of all but {ends} did not come within {READ_SECONDS_MAX} s"
+            for message in consumer.consume(_MESSAGES_PER_POLL, timeout=0.1):
+                partition, offset, value, error = _partition_of(message), message.offset(), message.value(), message.error()
+                assert offset is not None
+                if error is None and isinstance(value, bytes):
+                    records[partition].append((offset, value))
+                elif error is not None and error.code() == KafkaError._PARTITION_EOF:
+                    ends[partition] = offset
+                else:
+                    raise AssertionError(f"{partition} could not be read: {error}")
+    finally:
+        consumer.close()
+    return {partition: ReadToEnd(records[partition], ends[partition]) for partition in partitions}
 
 
 class Companion:
@@ -83,13 +116,14 @@ class Companion:
 _CONNECTION_ERRORS: Final = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE})
 
 
-def _consumer(bootstrap: str, partitions: Sequence[TopicPartition]) -> Consumer:
+def _consumer(bootstrap: str, partitions: Sequence[TopicPartition], isolation: Isolation = Isolation.READ_COMMITTED) -> Consumer:
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
             "group.id": "never-joined",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
+            "isolation.level": isolation.value,
             "auto.offset.reset": "error",
             "check.crcs": True,
             "fetch.wait.max.ms": 50,
