@@ -12,7 +12,7 @@ import pytest
 
 from tests.conformance.clients.client import Client
 from tests.conformance.nodes import APACHE_KAFKA, COORDINATING, Node
-from tests.conformance.tool_stories import groups
+from tests.conformance.tool_stories import groups, transactions
 from tests.conformance.tool_stories.story import STORIES, Story
 from tests.conformance.tool_stories.transcript import ToolTranscript
 from tests.support.reference_kafka import missing_reason
@@ -21,7 +21,7 @@ from tests.support.tool_server import ToolServer
 _TRANSCRIPTS: Final = Path(__file__).with_name("tool_stories") / "transcripts"
 
 # Importing a collection registers its stories.
-COLLECTIONS: Final = (groups,)
+COLLECTIONS: Final = (groups, transactions)
 
 
 @pytest.fixture

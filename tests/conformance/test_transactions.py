@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,15 +13,21 @@ from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from tests.conformance.clients.client import Client, Message
+from tests.conformance.copiers import COPIED_AT_ONCE as COPIED_AT_ONCE_BY_CLIENTS
+from tests.conformance.copiers import COPIERS, Copy
 from tests.conformance.eventually import eventually
 from tests.conformance.nodes import COORDINATING, Node
-from tests.support.reference_kafka import missing_reason, run_tool
+from tests.support.reference_kafka import missing_reason
+from tests.support.tool_server import ToolServer
 
 PARTITIONS = 2
 COPIED = 200
 COPIED_AT_ONCE = 20
+COPIED_BY_CLIENTS = 80
 OPERATION_S = 30.0
 READ_S_MAX = 30.0
+NEWEST_TRANSACTION_VERSION = 2
+TRANSACTIONS_TOOL = "org.apache.kafka.tools.TransactionsCommand"
 
 
 @pytest.fixture
@@ -181,6 +187,97 @@ def _positions(messages: list[Any], topic: str, behind: int) -> list[TopicPartit
     return [TopicPartition(topic, partition, max(all_) + 1 if behind else min(all_)) for partition, all_ in offsets.items()]
 
 
+@pytest.fixture
+def told_of_producer(node: Node, java: Callable[[], ToolServer], absent: Callable[[str], None]) -> Callable[[str], int]:
+    """Asks for the epoch of a transactional id's producer."""
+    reason = missing_reason()
+    if reason:
+        absent(reason)
+
+    def told(transactional_id: str) -> int:
+        arguments = ["--bootstrap-server", node.bootstrap, "describe", "--transactional-id", transactional_id]
+        outcome = java().run(TRANSACTIONS_TOOL, arguments)
+        heading, row = [line.split() for line in outcome.text.splitlines() if line.strip()]
+        return int(row[heading.index("ProducerEpoch")])
+
+    return told
+
+
+@pytest.fixture
+def transaction_version(node: Node, java: Callable[[], ToolServer], absent: Callable[[str], None]) -> Iterator[Callable[[int], None]]:
+    """Moves the version of transactions that the cluster has agreed on, and moves it back to the newest."""
+    reason = missing_reason()
+    if reason:
+        absent(reason)
+
+    def move(level: int, direction: str = "downgrade") -> None:
+        arguments = ["--bootstrap-server", node.bootstrap, direction, "--feature", f"transaction.version={level}"]
+        outcome = java().run("org.apache.kafka.tools.FeatureCommand", arguments)
+        assert outcome.exit_code == 0, outcome.text + outcome.errors
+        _await_level(node, java(), level)
+
+    yield move
+    move(NEWEST_TRANSACTION_VERSION, "upgrade")
+
+
+def _await_level(node: Node, server: ToolServer, level: int) -> None:
+    def finalized() -> str:
+        told = server.run("org.apache.kafka.tools.FeatureCommand", ["--bootstrap-server", node.bootstrap, "describe"]).text
+        return "".join(re.findall(r"^Feature: transaction.version\s.*FinalizedVersionLevel: (\d+)", told, re.MULTILINE))
+
+    eventually(finalized, str(level))
+
+
+@pytest.fixture
+def exact_copy(
+    make_topic: Callable[[str], str], steward: Client, node: Node, java: Callable[[], ToolServer], absent: Callable[[str], None]
+) -> Callable[[str], str]:
+    """Has a kind of copier copy, and sees that the copy is exact; tells the target, and so the transactional id."""
+
+    def copied(kind: str) -> str:
+        reason = COPIERS[kind].missing_reason()
+        if reason:
+            absent(reason)
+        source, target = make_topic("in"), make_topic("out")
+        each = COPIED_BY_CLIENTS // PARTITIONS
+        for partition in range(PARTITIONS):
+            steward.write(source, partition, [Message(key=None, value=b"%d-%d" % (partition, n)) for n in range(each)])
+        COPIERS[kind].copy(
+            Copy(bootstrap=node.bootstrap, source=source, target=target, partition_count=PARTITIONS, records_each=each, java=java)
+        )
+        expected = sorted(b"%d-%d" % (partition, n) for partition in range(PARTITIONS) for n in range(each))
+        eventually(lambda: committed(node, target), expected)
+        return target
+
+    return copied
+
+
+@pytest.mark.parametrize("kind", [kind for kind in COPIERS if kind != "java"])
+def test_a_copy_is_exact_though_a_transaction_was_left_open_and_copiers_are_replaced(kind: str, exact_copy: Callable[[str], str]) -> None:
+    exact_copy(kind)
+
+
+def test_a_copy_by_java_is_exact_and_each_transaction_has_its_epoch(
+    exact_copy: Callable[[str], str], told_of_producer: Callable[[str], int]
+) -> None:
+    """KIP-890: the epoch grows at the end of each transaction, so that nothing late can join the next one."""
+    target = exact_copy("java")
+
+    assert told_of_producer(target) >= COPIED_BY_CLIENTS // COPIED_AT_ONCE_BY_CLIENTS
+
+
+def test_a_copy_by_java_is_exact_where_the_cluster_is_of_an_older_version(
+    exact_copy: Callable[[str], str], told_of_producer: Callable[[str], int], transaction_version: Callable[[int], None]
+) -> None:
+    """A Java producer follows the finalized `transaction.version`: below 2 it announces its partitions, and has one epoch."""
+    transaction_version(1)
+
+    target = exact_copy("java")
+
+    # Two runs for each partition, and the first is epoch 0.
+    assert told_of_producer(target) == 2 * PARTITIONS - 1
+
+
 def test_aiokafka_commits_and_aborts(make_topic: Callable[[str], str], node: Node) -> None:
     out = make_topic("out")
 
@@ -202,7 +299,11 @@ def test_aiokafka_commits_and_aborts(make_topic: Callable[[str], str], node: Nod
 
 
 def test_the_transactions_tool_tells_of_one_that_is_open(
-    begin: Callable[[str], Producer], make_topic: Callable[[str], str], node: Node, absent: Callable[[str], None]
+    begin: Callable[[str], Producer],
+    make_topic: Callable[[str], str],
+    node: Node,
+    java: Callable[[], ToolServer],
+    absent: Callable[[str], None],
 ) -> None:
     reason = missing_reason()
     if reason:
@@ -214,7 +315,7 @@ def test_the_transactions_tool_tells_of_one_that_is_open(
     producer.flush(OPERATION_S)
 
     def told(*arguments: str) -> str:
-        outcome = run_tool("org.apache.kafka.tools.TransactionsCommand", ["--bootstrap-server", node.bootstrap, *arguments])
+        outcome = java().run(TRANSACTIONS_TOOL, ["--bootstrap-server", node.bootstrap, *arguments])
         assert outcome.exit_code == 0, outcome.text + outcome.errors
         return outcome.text
 

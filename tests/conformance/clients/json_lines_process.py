@@ -61,6 +61,19 @@ class JsonLinesProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._release()
+
+    def kill(self) -> None:
+        """End it where it stands: nothing of what it has begun is ended in good order."""
+        self._process.kill()
+        self._process.wait()
+        self._release()
+
+    def _release(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
         self._selector.close()
         self._errors.close()
 

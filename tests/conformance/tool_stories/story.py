@@ -20,8 +20,8 @@ class Story:
     """For files of the story's own."""
 
     def make_topic(self, partition_count: int) -> str:
-        """A topic by the name of the story."""
-        self.steward.create_topic(self.tools.name, partition_count=partition_count)
+        """A topic by the name of the story, which keeps records of any age."""
+        self.steward.create_topic(self.tools.name, partition_count=partition_count, settings={"retention.ms": "-1"})
         eventually(lambda: self.tools.name in self.steward.topic_names(), True)
         return self.tools.name
 

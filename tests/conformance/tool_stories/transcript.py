@@ -97,19 +97,20 @@ def _told(text: str) -> list[str]:
 
 def _table(lines: Sequence[str]) -> list[str]:
     """Lines below a heading in columns are rows, in no order."""
-    columns = lines[0].split()
-    if len(lines) == 1 or "  " not in lines[0].strip():
+    if len(re.split(r"\t|\s{2,}", lines[0].strip())) == 1:
         return [_without_what_differs(line) for line in lines]
+    columns = lines[0].split()
     masked = [index for index, name in enumerate(columns) if name in _OTHER_IN_EVERY_RUN]
-    return [_without_what_differs(lines[0]), *sorted(_without_what_differs(_masked(line, masked)) for line in lines[1:])]
+    return [" ".join(columns), *sorted(_without_what_differs(_row(line, masked)) for line in lines[1:])]
 
 
-def _masked(row: str, columns: Sequence[int]) -> str:
-    cells = row.split()
-    for index in columns:
+def _row(line: str, masked: Sequence[int]) -> str:
+    """A row with one blank between its words, and lists in order."""
+    cells = [",".join(sorted(cell.split(","))) for cell in re.split(r"\s+", line.strip())]
+    for index in masked:
         if index < len(cells) and cells[index].isdecimal():
             cells[index] = "N"
-    return "  ".join(cells) if columns else row
+    return " ".join(cells)
 
 
 def _without_what_differs(line: str) -> str:

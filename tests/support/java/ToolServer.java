@@ -42,8 +42,8 @@ public final class ToolServer {
         OutputStream errors = System.err;
         System.setOut(boundStream(null));
         System.setErr(boundStream(errors));
-        Exit.setExitProcedure((code, message) -> { throw new Ended(code); });
-        Exit.setHaltProcedure((code, message) -> { throw new Ended(code); });
+        Exit.setExitProcedure((code, message) -> end(code));
+        Exit.setHaltProcedure((code, message) -> end(code));
         // What the tools want to do at the end of the JVM is to close clients, which end with it.
         Exit.setShutdownHookAdder((name, hook) -> { });
         BufferedReader questions = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
@@ -82,16 +82,22 @@ public final class ToolServer {
     private static int exitCode(String className, String[] arguments, Streams streams) {
         try {
             Class.forName(className).getMethod("main", String[].class).invoke(null, (Object) arguments);
-            return 0;
         } catch (InvocationTargetException failure) {
-            for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
-                if (cause instanceof Ended ended) return ended.code;
+            if (streams.exitCode == null) {
+                failure.getCause().printStackTrace(new PrintStream(streams.errors, true));
+                return 1;
             }
-            failure.getCause().printStackTrace(new PrintStream(streams.errors, true));
-            return 1;
         } catch (ReflectiveOperationException failure) {
             throw new IllegalArgumentException(className, failure);
         }
+        return streams.exitCode == null ? 0 : streams.exitCode;
+    }
+
+    /** The first end counts: a tool may take the throw for a failure, and end once more. */
+    private static void end(int code) {
+        Streams streams = STREAMS.get();
+        if (streams != null && streams.exitCode == null) streams.exitCode = code;
+        throw new Ended();
     }
 
     private static void consume(long id, JsonNode question) {
@@ -121,16 +127,14 @@ public final class ToolServer {
     private static final class Streams {
         final ByteArrayOutputStream output = new ByteArrayOutputStream();
         final ByteArrayOutputStream errors = new ByteArrayOutputStream();
+        volatile Integer exitCode = null;
     }
 
-    /** What a tool throws in place of ending the JVM. */
+    /** What is thrown where a tool would have ended the JVM; no exception, so that those who catch their failures let it pass. */
     @SuppressWarnings("serial")
-    private static final class Ended extends RuntimeException {
-        final int code;
-
-        Ended(int code) {
+    private static final class Ended extends Error {
+        Ended() {
             super(null, null, false, false);
-            this.code = code;
         }
     }
 

@@ -22,7 +22,6 @@ class Verdict(Enum):
     REPEAT = "repeat"
 
 
-_PREPARED_AS: Final = {True: TransactionState.PREPARE_COMMIT, False: TransactionState.PREPARE_ABORT}
 _COMPLETED_AS: Final = {True: TransactionState.COMPLETE_COMMIT, False: TransactionState.COMPLETE_ABORT}
 
 
@@ -32,27 +31,27 @@ def judge_old(transaction: Transaction, producer_id: int, epoch: int, *, is_comm
         return ErrorCode.INVALID_PRODUCER_ID_MAPPING
     if transaction.epoch != epoch:
         return ErrorCode.PRODUCER_FENCED
+    if transaction.state in PREPARED:
+        return ErrorCode.CONCURRENT_TRANSACTIONS
     if transaction.state is TransactionState.ONGOING:
         return Verdict.END
-    if transaction.state is _COMPLETED_AS[is_commit]:
-        return Verdict.REPEAT
-    if transaction.state is _PREPARED_AS[is_commit]:
-        return ErrorCode.CONCURRENT_TRANSACTIONS
-    return ErrorCode.INVALID_TXN_STATE
+    return Verdict.REPEAT if transaction.state is _COMPLETED_AS[is_commit] else ErrorCode.INVALID_TXN_STATE
 
 
 def judge_new(transaction: Transaction, producer_id: int, epoch: int, *, is_commit: bool) -> Verdict | ErrorCode:
-    """For a producer of transaction version 2."""
+    """For a producer of transaction version 2.
+
+    While the partitions are told of the last end nothing is judged: the producer has its answer and the next epoch already, and may end
+    its next transaction at once.
+    """
+    state = transaction.state
+    if state in PREPARED:
+        return ErrorCode.CONCURRENT_TRANSACTIONS
     has_overflowed = transaction.previous_producer_id == producer_id and epoch == EPOCH_MAX - 1 and transaction.epoch == 0
     is_repeated = transaction.epoch == epoch + 1 or has_overflowed
     if transaction.producer_id != producer_id and not has_overflowed:
         return ErrorCode.INVALID_PRODUCER_ID_MAPPING
-    state = transaction.state
     is_current = transaction.epoch == epoch
-    if state in PREPARED:
-        if transaction.epoch != epoch + 1:
-            return ErrorCode.PRODUCER_FENCED
-        return ErrorCode.CONCURRENT_TRANSACTIONS if state is _PREPARED_AS[is_commit] else ErrorCode.INVALID_TXN_STATE
     if not is_current and not (state in COMPLETED and is_repeated):
         return ErrorCode.PRODUCER_FENCED
     if state is TransactionState.ONGOING:

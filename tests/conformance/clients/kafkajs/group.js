@@ -10,6 +10,9 @@ const COPY_MS_MAX = 30000
 // Every so many transactions of a copy are aborted and done again.
 const ABORTED_EACH = 3
 
+// A transactional id is busy for as long as the last transaction is being ended.
+const TRANSACTION_RETRY = { retries: 20, initialRetryTime: 50, maxRetryTime: 500 }
+
 const pause = ms => new Promise(resolve => setTimeout(resolve, ms))
 const after = offset => (BigInt(offset) + 1n).toString()
 
@@ -25,7 +28,13 @@ function makeConsumer(kafka, group, extra = {}) {
 }
 
 function makeProducer(kafka, transactionalId) {
-  return kafka.producer({ transactionalId, idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false })
+  return kafka.producer({
+    transactionalId,
+    idempotent: true,
+    maxInFlightRequests: 1,
+    allowAutoTopicCreation: false,
+    retry: TRANSACTION_RETRY,
+  })
 }
 
 // The member that this process is, once it has joined.
