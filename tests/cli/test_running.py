@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,3 +103,20 @@ def test_second_node_on_the_port_says_who_has_it(tmp_path: Path) -> None:
     assert second.returncode == 1
     assert f"process {process.pid} (" in second.stderr
     assert "odradek up" in second.stderr
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+def test_metrics_are_where_the_node_says_they_are(tmp_path: Path, by_file: bool) -> None:
+    arguments = ["--metrics-port", "0"]
+    if by_file:
+        (tmp_path / "server.properties").write_text("odradek.metrics.listener=127.0.0.1:0\n")
+        arguments = ["--config", str(tmp_path / "server.properties")]
+    with running("up", "--data", str(tmp_path / "data"), "--port", "0", *arguments) as (process, ready):
+        address = ready[3].rpartition("metrics: ")[2]
+        with urllib.request.urlopen(address, timeout=20) as answer:
+            text = answer.read().decode()
+        code, _, err, _ = stopped(process, signal.SIGTERM)
+
+    assert address.startswith("http://127.0.0.1:")
+    assert "# TYPE kafka_consumergroup_lag gauge" in text
+    assert (code, err) == (0, "")

@@ -14,6 +14,7 @@ from typing import Self
 from odradek.base.clock import SystemClock
 from odradek.broker.assembly import NodeRun
 from odradek.broker.formatting import format_if_empty
+from odradek.broker.metrics_address import MetricsAddress
 from odradek.broker.ready_report import ReadyReport
 from odradek.config.broker_settings_file import load_broker_settings
 from odradek.storage.filesystem import FileSystem
@@ -39,12 +40,20 @@ SETTINGS = {
 class NodeInProcess:
     """`with NodeInProcess() as node:`; the file system outlives the node, so that it can be started again."""
 
-    def __init__(self, settings: Mapping[str, str] | None = None, filesystem: FileSystem | None = None, *, seed: int = 0) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str] | None = None,
+        filesystem: FileSystem | None = None,
+        *,
+        seed: int = 0,
+        metrics: MetricsAddress | None = None,
+    ) -> None:
         self.settings = load_broker_settings(SETTINGS | dict(settings or {}))
         self.filesystem = filesystem if filesystem is not None else MemoryFileSystem()
         self.report: ReadyReport | None = None
         self.failure: BaseException | None = None
         self._seed = seed
+        self._metrics = metrics
         self._stop: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
@@ -92,7 +101,8 @@ class NodeInProcess:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        await NodeRun(self.settings, self.filesystem, SystemClock(), random.Random(self._seed)).run(self._stop, self._on_ready)
+        node = NodeRun(self.settings, self.filesystem, SystemClock(), random.Random(self._seed), metrics=self._metrics)
+        await node.run(self._stop, self._on_ready)
 
     def _on_ready(self, report: ReadyReport) -> None:
         self.report = report

@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from odradek.base.clock import Clock
 from odradek.base.errors import StorageFailure
@@ -34,6 +34,7 @@ from odradek.broker.log_closer import close_logs, threads_for
 from odradek.broker.log_housekeeping import LogHousekeeping
 from odradek.broker.log_opener import LogOpener, ProgressListener
 from odradek.broker.metadata_publisher import MetadataPublisher
+from odradek.broker.metrics_address import MetricsAddress
 from odradek.broker.node import Node
 from odradek.broker.partitions import PartitionRegistry
 from odradek.broker.produce_path import ProducePath
@@ -71,6 +72,9 @@ from odradek.raft.snapshot_schedule import SnapshotSettings
 from odradek.storage.filesystem import FileSystem
 from odradek.storage.log_directories import LogDirectories
 
+if TYPE_CHECKING:
+    from odradek.broker.metrics_endpoint import MetricsEndpoint
+
 log = logging.getLogger("odradek.broker.assembly")
 
 # Threads that wait for disks; more would only queue at the same disk.
@@ -90,8 +94,12 @@ class NodeRun:
         *,
         pool: Executor | None = None,
         network: Network | None = None,
+        metrics: MetricsAddress | None = None,
     ) -> None:
-        """Without `pool` the node waits for its disk in threads; without `network` its sockets are the operating system's."""
+        """Without `pool` the node waits for its disk in threads; without `network` its sockets are the operating system's.
+
+        Metrics are to be had at `metrics`, or not at all.
+        """
         self._settings = settings
         self._filesystem = filesystem
         self._clock = clock
@@ -107,6 +115,8 @@ class NodeRun:
         # Sockets that are none have descriptors that only the loop they came with knows.
         self._readiness: Readiness = readiness_of(self._loop, self._turn) if network is None else self._loop
         self._server = Server(settings, self._loop, self._turn, clock, network or SystemNetwork(), self._readiness)
+        self._metrics_address = metrics
+        self._metrics: MetricsEndpoint | None = None
 
     async def run(self, stop: asyncio.Event, ready: Callable[[ReadyReport], None], on_recovery: ProgressListener | None = None) -> None:
         """Start, serve until `stop` is set, and stop in good order. `on_recovery` is told how far the opening of the logs has come.
@@ -117,6 +127,7 @@ class NodeRun:
         """
         ports = self._server.bind()
         try:
+            self._bind_metrics()
             logs = LogDirectories.open(
                 self._filesystem,
                 log_directories(self._settings),
@@ -132,6 +143,8 @@ class NodeRun:
                     directory.release()
         finally:
             self._server.close()
+            if self._metrics is not None:
+                self._metrics.close()
             if isinstance(self._readiness, EpollReadiness):
                 self._readiness.close()
             self._purgatory.close()
@@ -189,8 +202,11 @@ class NodeRun:
                     tasks.create_task(assignments.run(), name="directory assignments"),
                 ]
                 self._serve(node, tasks, group_commit)
+                await self._open_metrics(node, tasks)
                 ready(self._report(logs, node))
                 await stop.wait()
+                if self._metrics is not None:
+                    self._metrics.close()
                 node.groups.close()
                 node.transactions.close()
                 await self._leave(driver, lifecycle)
@@ -247,6 +263,19 @@ class NodeRun:
         # What was set in an earlier life of the node holds from the start.
         self._apply(self._configuration.current, node)
         self._configuration.on_change(lambda change: self._on_settings_changed(change, node))
+
+    def _bind_metrics(self) -> None:
+        if self._metrics_address is not None:
+            # A node without metrics does not load what they need.
+            from odradek.broker.metrics_endpoint import MetricsEndpoint
+
+            self._metrics = MetricsEndpoint(self._metrics_address)
+
+    async def _open_metrics(self, node: Node, tasks: asyncio.TaskGroup) -> None:
+        if self._metrics is not None:
+            from odradek.broker.lag_metrics import LagMetrics
+
+            await self._metrics.open(tasks, LagMetrics(node).text)
 
     async def _leave(self, driver: ControllerDriver, lifecycle: BrokerLifecycle) -> None:
         """Stop in the order of a controlled shutdown: no new connections, no leaderships, no controller."""
@@ -403,6 +432,7 @@ class NodeRun:
             cluster_id=logs.cluster_id,
             client_addresses=tuple(addresses),
             log_directories=tuple(directory.path for directory in logs.directories),
+            metrics_address=None if self._metrics is None else self._metrics.url,
         )
 
 

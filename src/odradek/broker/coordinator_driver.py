@@ -84,6 +84,10 @@ class CoordinatorDriver(Generic[AnyShard]):
             if shard is not None:
                 yield shard
 
+    def loaded_shards(self) -> list[AnyShard]:
+        """The shards that can be read now."""
+        return [shard for _, runner in sorted(self._runners.items()) if (shard := runner.peek()) is not None]
+
     def partition_index_of(self, key: str) -> int | None:
         """The partition that keeps `key`; None while the topic does not exist."""
         topic = self._image.topics.by_name.get(self.topic)

@@ -60,6 +60,10 @@ class LazyCoordinator(ABC, Generic[AnyShard]):
         """
         return iter(()) if self._driver is None else self._driver.shards()
 
+    def loaded_shards(self) -> list[AnyShard]:
+        """The shards of this node that can be read now; those that are loading are left out."""
+        return [] if self._driver is None else self._driver.loaded_shards()
+
     def on_metadata_update(self, delta: MetadataDelta, image: MetadataImage) -> None:
         if self._driver is None and self._topic in image.topics.by_name:
             self._driver = self._make_driver()

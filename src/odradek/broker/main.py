@@ -14,6 +14,7 @@ from odradek.base.clock import SystemClock
 from odradek.base.errors import OdradekError
 from odradek.broker.assembly import NodeRun
 from odradek.broker.log_opener import ProgressListener
+from odradek.broker.metrics_address import MetricsAddress
 from odradek.broker.ready_report import ReadyReport
 from odradek.config.settings import Settings
 from odradek.storage.filesystem import RealFileSystem
@@ -25,18 +26,27 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 SIGNAL_EXIT_CODE_BASE = 128
 
 
-def serve(settings: Settings, *, ready: Callable[[ReadyReport], None], on_recovery: ProgressListener | None = None) -> int:
+def serve(
+    settings: Settings,
+    *,
+    ready: Callable[[ReadyReport], None],
+    on_recovery: ProgressListener | None = None,
+    metrics: MetricsAddress | None = None,
+) -> int:
     """Run the node of `settings` until SIGTERM or SIGINT; returns the exit code. `ready` is called once, when clients can connect.
 
     `on_recovery` is told several times a second how far the opening of the logs has come; without it the log tells, every ten seconds.
+    Metrics are to be had at `metrics`, or not at all.
 
     Raises:
         StartRefused: the node cannot start; the sentence says why.
     """
-    return asyncio.run(_serve(settings, ready, on_recovery))
+    return asyncio.run(_serve(settings, ready, on_recovery, metrics))
 
 
-async def _serve(settings: Settings, ready: Callable[[ReadyReport], None], on_recovery: ProgressListener | None) -> int:
+async def _serve(
+    settings: Settings, ready: Callable[[ReadyReport], None], on_recovery: ProgressListener | None, metrics: MetricsAddress | None
+) -> int:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     # Nearly everything that a start makes is kept, so collections would only look at it again and again.
@@ -58,7 +68,7 @@ async def _serve(settings: Settings, ready: Callable[[ReadyReport], None], on_re
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, on_signal, number)
     try:
-        await NodeRun(settings, RealFileSystem(), SystemClock(), random.Random()).run(stop, on_ready, on_recovery)
+        await NodeRun(settings, RealFileSystem(), SystemClock(), random.Random(), metrics=metrics).run(stop, on_ready, on_recovery)
     except BaseExceptionGroup as failures:
         refusal = _single_refusal(failures)
         if refusal is not None:

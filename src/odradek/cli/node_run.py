@@ -13,9 +13,13 @@ import shutil
 import socket
 import sys
 from collections.abc import Container, Iterable, Mapping
+from typing import Final
 
+from odradek.base.errors import SettingError
 from odradek.base.structured_log import LEVEL_BY_NAME, ROOT_LOGGER_NAME, LogFormat, configure, set_level
+from odradek.broker.metrics_address import MetricsAddress
 from odradek.broker.ready_report import ReadyReport
+from odradek.cli.node_properties import port_number
 from odradek.cli.port_owner import owner_of
 from odradek.cli.problems import CommandFailed, ExitCode
 from odradek.cli.recovery_line import RecoveryLine
@@ -24,6 +28,10 @@ from odradek.config.listeners import WILDCARD_HOSTS, Endpoint, listeners
 from odradek.config.settings import Settings
 
 log = logging.getLogger("odradek.cli")
+
+# Whoever can reach the port reads the names of all topics and groups, so it is for this machine unless somebody says otherwise.
+METRICS_HOST_DEFAULT: Final = "127.0.0.1"
+METRICS_SETTING: Final = "odradek.metrics.listener"
 
 
 def add_log_arguments(parser: argparse.ArgumentParser, *, level_default: str) -> None:
@@ -62,7 +70,42 @@ def check_start(settings: Settings, *, chosen: Container[str] = ()) -> None:
     refuse_ports_in_use(listeners(settings))
 
 
-def run_node(settings: Settings) -> int:
+def add_metrics_argument(parser: argparse.ArgumentParser) -> None:
+    """The option of a command that runs a node for where its metrics are to be had."""
+    parser.add_argument(
+        "--metrics-port",
+        type=metrics_address,
+        metavar="[HOST:]PORT",
+        help=f"serve metrics for Prometheus, among them consumer lag, at /metrics; default: not at all; host: {METRICS_HOST_DEFAULT}",
+    )
+
+
+def metrics_address(text: str) -> MetricsAddress:
+    """What `--metrics-port` was given, for argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: it is neither a port nor host:port.
+    """
+    host, colon, port = text.rpartition(":")
+    if colon and not host:
+        raise argparse.ArgumentTypeError(f"{text!r} is not [HOST:]PORT")
+    return MetricsAddress(host.strip("[]") or METRICS_HOST_DEFAULT, port_number(port))
+
+
+def take_metrics_setting(properties: dict[str, str]) -> MetricsAddress | None:
+    """What the file says of metrics. Taken out of it: the name is ours, and no setting of Kafka's.
+
+    Raises:
+        SettingError: it is no address.
+    """
+    text = properties.pop(METRICS_SETTING, "").strip()
+    try:
+        return metrics_address(text) if text else None
+    except argparse.ArgumentTypeError as error:
+        raise SettingError(f"Invalid value {text} for configuration {METRICS_SETTING}: {error}") from error
+
+
+def run_node(settings: Settings, metrics: MetricsAddress | None = None) -> int:
     """Run the node of `settings` until it is stopped; returns the exit code.
 
     Raises:
@@ -73,7 +116,7 @@ def run_node(settings: Settings) -> int:
 
     line = RecoveryLine(sys.stderr, shutil.get_terminal_size().columns) if sys.stderr.isatty() else None
     try:
-        return serve(settings, ready=print_ready, on_recovery=None if line is None else line.show)
+        return serve(settings, ready=print_ready, on_recovery=None if line is None else line.show, metrics=metrics)
     finally:
         if line is not None:
             line.clear()
@@ -103,7 +146,8 @@ def print_ready(report: ReadyReport) -> None:
     """The one line of a node that serves; flushed, because whoever waits for it may read from a pipe."""
     addresses = ", ".join(report.client_addresses)
     directories = ", ".join(report.log_directories)
-    print(f"Odradek serves Kafka clients at {addresses}   data: {directories}   stop: Ctrl-C", flush=True)
+    metrics = "" if report.metrics_address is None else f"   metrics: {report.metrics_address}"
+    print(f"Odradek serves Kafka clients at {addresses}   data: {directories}{metrics}   stop: Ctrl-C", flush=True)
 
 
 def _is_in_use(endpoint: Endpoint) -> bool:

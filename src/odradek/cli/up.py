@@ -19,7 +19,7 @@ from odradek.cli.node_properties import (
     read_properties_file,
     up_properties,
 )
-from odradek.cli.node_run import add_log_arguments, check_start, run_node, start_logging
+from odradek.cli.node_run import add_log_arguments, add_metrics_argument, check_start, run_node, start_logging, take_metrics_setting
 from odradek.config.broker_settings_file import load_broker_settings
 
 
@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=port_number, help=f"default: {PORT_DEFAULT}; 0 takes any free one")
     parser.add_argument("--config", type=Path, metavar="FILE", help="a server.properties with Kafka's names")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting of Kafka's; can be repeated")
+    add_metrics_argument(parser)
     add_log_arguments(parser, level_default="WARN")
 
 
@@ -36,9 +37,9 @@ def run(options: argparse.Namespace) -> int:
     start_logging(options)
     file = read_properties_file(options.config) if options.config is not None else {}
     assignments = parse_assignments(options.set, option="--set")
-    settings = load_broker_settings(
-        up_properties(host=options.host, port=options.port, data=options.data, file=file, assignments=assignments)
-    )
+    properties = up_properties(host=options.host, port=options.port, data=options.data, file=file, assignments=assignments)
+    metrics = take_metrics_setting(properties)
+    settings = load_broker_settings(properties)
     check_start(settings, chosen=SINGLE_NODE_PROPERTIES.keys() - file.keys() - assignments.keys())
     format_if_empty(settings)
-    return run_node(settings)
+    return run_node(settings, options.metrics_port or metrics)

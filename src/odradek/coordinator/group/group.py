@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol, final
 
 from odradek.base.error_codes import ErrorCode
@@ -34,6 +34,11 @@ class Group(Protocol):
 
     @property
     def is_empty(self) -> bool: ...
+
+    @property
+    def members(self) -> Mapping[str, object]:
+        """By member id."""
+        ...
 
     def refusal_of_commit(self, member_id: str, instance_id: str | None, epoch: int, *, is_transactional: bool, version: int) -> ErrorCode:
         """Why this member may not commit offsets in this generation or epoch; NONE if it may."""

@@ -23,6 +23,7 @@ from odradek.coordinator.group.consumer_heartbeat import ConsumerHeartbeat
 from odradek.coordinator.group.consumer_sessions import ConsumerSessions
 from odradek.coordinator.group.consumer_steps import ConsumerSteps
 from odradek.coordinator.group.group import Group, Groups
+from odradek.coordinator.group.lag import GroupLag, LogEndOffsetOf, group_lag
 from odradek.coordinator.group.offset_requests import OffsetRequests
 from odradek.coordinator.group.offsets import OffsetStore
 from odradek.coordinator.group.settings import GroupSettings
@@ -168,6 +169,11 @@ class GroupShard:
         return self._offset_requests.delete(ticket, request)
 
     # Groups as a whole
+
+    def lags(self, log_end_offset_of: LogEndOffsetOf) -> Iterator[GroupLag]:
+        """How far each group is behind; a group that comes or goes meanwhile may be missed."""
+        for group in self._groups:
+            yield group_lag(group, self._offsets.of_group(group.group_id), log_end_offset_of)
 
     def list_groups(self, states: Sequence[str], types: Sequence[str]) -> list[ListedGroup]:
         """The groups in one of `states` and of one of `types`, whatever their case; empty means any."""
