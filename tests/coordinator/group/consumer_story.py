@@ -13,7 +13,7 @@ from odradek.protocol.messages.consumer_group_heartbeat import (
     ConsumerGroupHeartbeatRequestTopicPartitions,
     ConsumerGroupHeartbeatResponse,
 )
-from tests.coordinator.group.shard_story import GROUP, ShardStory
+from tests.coordinator.group.shard_story import ShardStory
 
 Partitions = dict[str, set[int]]
 
@@ -41,7 +41,7 @@ class ConsumerRequestsStory(ShardStory):
                 for name, indexes in owned.items()
             ]
         request = ConsumerGroupHeartbeatRequest(
-            group_id=GROUP,
+            group_id=self.group_id,
             member_id=member_id,
             member_epoch=epoch,
             instance_id=instance_id,

@@ -32,7 +32,7 @@ class ClassicRequestsStory(ShardStory):
         client_id: str = "client",
     ) -> Ticket:
         request = JoinGroupRequest(
-            group_id=GROUP,
+            group_id=self.group_id,
             session_timeout_ms=session_timeout_ms,
             rebalance_timeout_ms=rebalance_timeout_ms,
             member_id=member_id,
@@ -59,7 +59,7 @@ class ClassicRequestsStory(ShardStory):
         protocol: str | None = None,
     ) -> Ticket:
         request = SyncGroupRequest(
-            group_id=GROUP,
+            group_id=self.group_id,
             generation_id=generation,
             member_id=member_id,
             group_instance_id=instance_id,
@@ -70,13 +70,13 @@ class ClassicRequestsStory(ShardStory):
         return self.ask(lambda ticket: self.shard.sync(ticket, request, self.now))
 
     def heartbeat(self, member_id: str, generation: int, *, instance_id: str | None = None) -> ErrorCode:
-        request = HeartbeatRequest(group_id=GROUP, generation_id=generation, member_id=member_id, group_instance_id=instance_id)
+        request = HeartbeatRequest(group_id=self.group_id, generation_id=generation, member_id=member_id, group_instance_id=instance_id)
         ticket = self.ask(lambda ticket: self.shard.heartbeat(ticket, request, self.now))
         return ErrorCode(self.answer(ticket, HeartbeatResponse).error_code)
 
     def leave(self, *members: tuple[str, str | None]) -> list[ErrorCode]:
         identities = [MemberIdentity(member_id=member_id, group_instance_id=instance_id) for member_id, instance_id in members]
-        request = LeaveGroupRequest(group_id=GROUP, members=identities)
+        request = LeaveGroupRequest(group_id=self.group_id, members=identities)
         ticket = self.ask(lambda ticket: self.shard.leave(ticket, request, self.now))
         return [ErrorCode(member.error_code) for member in self.answer(ticket, LeaveGroupResponse).members]
 
@@ -95,7 +95,7 @@ class ClassicRequestsStory(ShardStory):
         """Commit one offset; the error of the request, or of the partition."""
         partitions = [OffsetCommitRequestPartition(partition_index=partition, committed_offset=offset, committed_metadata=metadata)]
         request = OffsetCommitRequest(
-            group_id=GROUP,
+            group_id=self.group_id,
             generation_id_or_member_epoch=epoch,
             member_id=member_id,
             retention_time_ms=retention_ms,

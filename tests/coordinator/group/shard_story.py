@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from odradek.base.error_codes import ErrorCode
 from odradek.base.identifiers import Uuid
+from odradek.coordinator.group.caller import Caller
 from odradek.coordinator.group.classic_group import ClassicGroup, ClassicState
 from odradek.coordinator.group.consumer_group import ConsumerGroup
 from odradek.coordinator.group.records import RECORD_TYPES
@@ -38,6 +39,8 @@ class ShardStory:
         self.records: list[CoordinatorRecord] = []
         self.answers: dict[Ticket, Answer] = {}
         self.elapsed_ms = 0
+        # Whom requests are about.
+        self.group_id = GROUP
         self.image = EMPTY_IMAGE
         # No outcome with more records than this fits into a batch.
         self.records_max: int | None = None
@@ -96,6 +99,10 @@ class ShardStory:
         return next(name for name, topic_id in self._ids.items() if topic_id == topic)
 
     # Asking
+
+    def caller(self, version: int) -> Caller:
+        """A client that asks in this version."""
+        return Caller(version, "client", "/127.0.0.1")
 
     def ask(self, question: Callable[[Ticket], Outcome]) -> Ticket:
         """Ask the shard; the ticket of the answer, which may come later."""
