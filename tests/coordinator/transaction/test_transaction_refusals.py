@@ -174,8 +174,8 @@ CASES = [
             _end("one_who_commits_nothing", ITS, version, "Empty"),
             _end("one_who_commits_again_too_early", ErrorCode.CONCURRENT_TRANSACTIONS, version, "PrepareCommit"),
             _end("one_who_aborts_again_too_early", ErrorCode.CONCURRENT_TRANSACTIONS, version, "PrepareAbort", is_commit=False),
-            _end("one_who_aborts_what_will_be_committed", ITS, version, "PrepareCommit", is_commit=False),
-            _end("one_who_commits_what_will_be_aborted", ITS, version, "PrepareAbort"),
+            _end("one_who_aborts_what_will_be_committed", ErrorCode.CONCURRENT_TRANSACTIONS, version, "PrepareCommit", is_commit=False),
+            _end("one_who_commits_what_will_be_aborted", ErrorCode.CONCURRENT_TRANSACTIONS, version, "PrepareAbort"),
             _end("one_who_aborts_what_is_committed", ITS, version, "CompleteCommit", is_commit=False),
             _end("one_who_commits_what_is_aborted", ITS, version, "CompleteAbort"),
         )
