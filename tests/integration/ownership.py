@@ -335,7 +335,7 @@ def _judge_commits(commits: list[_Commit], reigns: list[_Reign], faults: _Faults
     for commit in commits:
         if commit.acknowledged_ms is None:
             continue
-        begun = [reign for reign in reigns if reign.begin_ms < commit.asked_ms]
+        begun = [reign for reign in reigns if reign.begin_ms < commit.asked_ms and reign.begin_ms < reign.alone_until_ms]
         if begun and begun[-1].member != commit.member:
             faults.add(f"{commit.member} has committed {commit.offset} at {commit.asked_ms} ms, and it belongs to {begun[-1]}")
 

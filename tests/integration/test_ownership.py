@@ -115,10 +115,11 @@ def test_judge_allows_a_member_that_wakes_up_to_take_in_what_it_was_told_before(
         read("b", 150, 0, 9),
         assigned("a", 201, epoch=1),
         released("a", 202, is_lost=True),
+        *committed("b", 203, 10),
     ]
 
     assert judge(history, EXPECTED).faults == []
-    not_told = [*history[:-1], released("a", 202)]
+    not_told = [*history[:4], released("a", 202)]
     assert any("own it at the same time" in fault for fault in judge(not_told, EXPECTED).faults)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, final
 from odradek.broker.dynamic_configuration import DynamicConfiguration
 from odradek.broker.lazy_coordinator import LazyCoordinator
 from odradek.config import broker_group_settings as setting
+from odradek.config.broker_log_settings import MESSAGE_MAX_BYTES
 from odradek.controller.topic_names import GROUP_METADATA_TOPIC
 from odradek.records.compression import Codec
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from odradek.coordinator.group.shard import GroupShard
 
 MS_PER_MINUTE = 60_000
+# What all members of a classic group say of their protocols, of which one will be written: so many times what fits into a batch.
+PROTOCOLS_EXPECTED_MAX = 8
+METADATA_BYTES_MAX_MIN = 16 << 20
 # The runtime of Kafka's newer coordinators writes it, whoever's batch it is (`CoordinatorRuntime.maybeAllocateNewBatch`).
 BASE_SEQUENCE = 0
 ASSIGNOR_BY_CLASS = {
@@ -89,6 +93,7 @@ def _settings_of(configuration: DynamicConfiguration) -> Callable[[], GroupSetti
             session_timeout_ms_min=configuration[setting.GROUP_MIN_SESSION_TIMEOUT_MS],
             session_timeout_ms_max=configuration[setting.GROUP_MAX_SESSION_TIMEOUT_MS],
             members_max=configuration[setting.GROUP_MAX_SIZE],
+            metadata_bytes_max=max(METADATA_BYTES_MAX_MIN, PROTOCOLS_EXPECTED_MAX * configuration[MESSAGE_MAX_BYTES]),
             offset_metadata_bytes_max=configuration[setting.OFFSET_METADATA_MAX_BYTES],
             offsets_retention_ms=configuration[setting.OFFSETS_RETENTION_MINUTES] * MS_PER_MINUTE,
             offsets_retention_check_interval_ms=configuration[setting.OFFSETS_RETENTION_CHECK_INTERVAL_MS],

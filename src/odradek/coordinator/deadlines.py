@@ -8,9 +8,13 @@ the same way.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import Generic, TypeVar, final
+from typing import Final, Generic, TypeVar, final
+
+# The heap is made anew when more than this, and more than half of it, is of deadlines that are cancelled or were moved forward: members
+# that join and leave again are not to be remembered until their sessions would have ended.
+STALE_MIN: Final = 256
 
 Action = TypeVar("Action")
 
@@ -40,6 +44,11 @@ class Deadlines(Generic[Action]):
     def __len__(self) -> int:
         return len(self._by_name)
 
+    @property
+    def places_count(self) -> int:
+        """How many places the heap has, those of deadlines that are no more included."""
+        return len(self._heap)
+
     def __contains__(self, name: Hashable) -> bool:
         return name in self._by_name
 
@@ -54,6 +63,9 @@ class Deadlines(Generic[Action]):
             return
         self._by_name[name] = _Deadline(at_ms, number, action)
         heappush(self._heap, (at_ms, number, name))
+        if len(self._heap) > 2 * len(self._by_name) + STALE_MIN:
+            self._heap = [(deadline.at_ms, deadline.number, name) for name, deadline in self._by_name.items()]
+            heapify(self._heap)
 
     def cancel(self, name: Hashable) -> None:
         """Forget the deadline, if there is one."""
@@ -72,11 +84,12 @@ class Deadlines(Generic[Action]):
     def take_due(self, now_ms: int) -> Action | None:
         """Take out the earliest deadline that has come; None if none has. Call again, for what it does may set others."""
         while self._heap and self._heap[0][0] <= now_ms:
-            _, number, name = heappop(self._heap)
+            looked_at_ms, number, name = heappop(self._heap)
             deadline = self._by_name.get(name)
             if deadline is None or deadline.number != number:
                 continue
-            if deadline.at_ms > now_ms:
+            if deadline.at_ms > looked_at_ms:
+                # Though it may be due as well by now: others between the two times come first.
                 heappush(self._heap, (deadline.at_ms, number, name))
                 continue
             del self._by_name[name]

@@ -6,6 +6,7 @@ import pytest
 
 from odradek.base.error_codes import ErrorCode
 from odradek.coordinator.group.classic_group import ClassicState
+from odradek.coordinator.group.classic_join import PENDING_MEMBERS_MAX
 from odradek.protocol.internal_records.group import GroupMetadataValue
 from odradek.protocol.messages.join_group import JoinGroupResponse
 from odradek.protocol.messages.sync_group import SyncGroupResponse
@@ -211,6 +212,34 @@ def test_group_has_no_more_members_than_its_size_allows() -> None:
     story.stable_group(2)
 
     assert story.code(story.join()) is ErrorCode.GROUP_MAX_SIZE_REACHED
+
+
+def test_ids_that_nobody_comes_back_with_push_out_one_another() -> None:
+    """KIP-394 gives an id to whoever asks; a node's memory is not for those who ask and never come."""
+    story = GroupStory()
+    (one,) = story.stable_group()
+    given = [story.answer(story.join(), JoinGroupResponse).member_id for _ in range(PENDING_MEMBERS_MAX + 1)]
+
+    assert len(story.group.pending_members) == PENDING_MEMBERS_MAX
+    assert story.code(story.join(given[0])) is ErrorCode.UNKNOWN_MEMBER_ID
+    assert story.heartbeat(one, 1) is ErrorCode.NONE
+    story.join(given[-1])
+    assert given[-1] in story.group.members
+
+
+def test_members_may_not_say_more_of_their_protocols_than_could_ever_be_written() -> None:
+    story = GroupStory(metadata_bytes_max=1000)
+    one, two = story.stable_group(2, protocols=[("range", b"x" * 395)])
+
+    assert story.code(story.join(protocols=[("range", b"x" * 196)])) is ErrorCode.GROUP_MAX_SIZE_REACHED
+    assert story.code(story.join(two, protocols=[("range", b"x" * 596)])) is ErrorCode.GROUP_MAX_SIZE_REACHED
+    assert story.group.state is ClassicState.STABLE
+    assert story.leave((two, None)) == [ErrorCode.NONE]
+    story.join(one, protocols=[("range", b"x" * 995)])
+
+    assert story.group.metadata_bytes == 1000
+    assert story.leave((one, None)) == [ErrorCode.NONE]
+    assert story.group.metadata_bytes == 0
 
 
 def test_unknown_members_and_wrong_generations_are_refused() -> None:

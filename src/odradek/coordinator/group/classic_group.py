@@ -10,7 +10,7 @@ member.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Final, final
@@ -49,6 +49,11 @@ STATES_BEFORE: Final = {
 
 # Protocols that a member offers, its favourite first: name and metadata.
 Protocols = Sequence[tuple[str, bytes]]
+
+
+def metadata_bytes_of(protocols: Protocols) -> int:
+    """How large they are, names included."""
+    return sum(len(name) + len(metadata) for name, metadata in protocols)
 
 
 @final
@@ -107,6 +112,11 @@ class ClassicMember:
         """Whether the member is alive without a heartbeat, because it is us who keep it waiting."""
         return not self.is_new and (self.join_ticket is not None or self.sync_ticket is not None)
 
+    @property
+    def metadata_bytes(self) -> int:
+        """What it said for all its protocols."""
+        return metadata_bytes_of(self.protocols)
+
     def metadata(self, protocol: str | None) -> bytes:
         """What the member said for `protocol`, which it supports."""
         for name, metadata in self.protocols:
@@ -133,6 +143,7 @@ class ClassicGroup:
         "is_rebalance_due",
         "leader_id",
         "members",
+        "metadata_bytes",
         "pending_members",
         "pending_sync_members",
         "previous_state",
@@ -159,11 +170,13 @@ class ClassicGroup:
         self.static_members: dict[str, str] = {}
         # Those whose JoinGroup waits for an answer. Kept, and not counted each time: ten thousand members join one by one.
         self.awaiting_join: set[str] = set()
-        # Those who were given a member id and have not come back with it.
-        self.pending_members: set[str] = set()
+        # Those who were given a member id and have not come back with it, the longest ago first.
+        self.pending_members: OrderedDict[str, None] = OrderedDict()
         # Those who were answered their JoinGroup and have not sent SyncGroup.
         self.pending_sync_members: dict[str, None] = {}
         self.supporters: Counter[str] = Counter()
+        # Of all protocols of all members.
+        self.metadata_bytes = 0
         # What the members consume, None where that cannot be known.
         self.subscribed_topics: frozenset[str] | None = None
         # Whether somebody joined since the initial delay was prolonged last.
@@ -249,7 +262,7 @@ class ClassicGroup:
         if not self.members:
             self.protocol_type = protocol_type
         self._enter(member)
-        self.pending_members.discard(member.member_id)
+        self.pending_members.pop(member.member_id, None)
 
     def await_join(self, member: ClassicMember, ticket: Ticket) -> None:
         """The JoinGroup of a member waits for the generation to be complete."""
@@ -269,11 +282,12 @@ class ClassicGroup:
         self.awaiting_join.discard(member_id)
         if member is not None:
             self.supporters.subtract(name for name, _ in member.protocols)
+            self.metadata_bytes -= member.metadata_bytes
             if member.instance_id is not None:
                 self.static_members.pop(member.instance_id, None)
         if self.is_leader(member_id):
             self.leader_id = next(iter(self.members), None)
-        self.pending_members.discard(member_id)
+        self.pending_members.pop(member_id, None)
         self.pending_sync_members.pop(member_id, None)
 
     def replace_static_member(self, instance_id: str, new_member_id: str) -> tuple[ClassicMember, ClassicMember]:
@@ -299,6 +313,7 @@ class ClassicGroup:
 
     def update_protocols(self, member: ClassicMember, protocols: Protocols) -> None:
         self.supporters.subtract(name for name, _ in member.protocols)
+        self.metadata_bytes += metadata_bytes_of(protocols) - member.metadata_bytes
         member.protocols = list(protocols)
         self.supporters.update(name for name, _ in member.protocols)
 
@@ -364,6 +379,7 @@ class ClassicGroup:
         if self.leader_id is None:
             self.leader_id = member.member_id
         self.members[member.member_id] = member
+        self.metadata_bytes += member.metadata_bytes
         self.supporters.update(name for name, _ in member.protocols)
 
     # Refusals

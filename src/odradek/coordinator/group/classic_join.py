@@ -14,7 +14,7 @@ from typing import Final, final
 from odradek.base.error_codes import ErrorCode
 from odradek.base.identifiers import random_uuid
 from odradek.coordinator.group.caller import Caller
-from odradek.coordinator.group.classic_group import ClassicGroup, ClassicMember, ClassicState
+from odradek.coordinator.group.classic_group import ClassicGroup, ClassicMember, ClassicState, metadata_bytes_of
 from odradek.coordinator.group.classic_rebalance import ClassicRebalance, refused_join
 from odradek.coordinator.group.group import Groups
 from odradek.coordinator.group.settings import GroupSettings
@@ -25,6 +25,9 @@ from odradek.protocol.messages.sync_group import SyncGroupResponse
 MEMBER_ID_REQUIRED_SINCE_VERSION: Final = 4
 SKIPPED_ASSIGNMENT_SINCE_VERSION: Final = 9
 NO_MEMBER_ID: Final = ""
+# Members of one group that were given an id and have not come back with it. A client comes back within a round trip; whoever asks for ids
+# and does not want them pushes out others like him, and does not fill the memory. Apache Kafka keeps all until their sessions end.
+PENDING_MEMBERS_MAX: Final = 10_000
 
 
 @final
@@ -64,6 +67,8 @@ class ClassicJoin:
             code = ErrorCode.INCONSISTENT_GROUP_PROTOCOL
         if code is not ErrorCode.NONE:
             return Outcome.answer(ticket, refused_join(code, request.member_id))
+        if not self._has_room_for_metadata(group, request):
+            return Outcome.answer(ticket, refused_join(ErrorCode.GROUP_MAX_SIZE_REACHED, request.member_id))
         if request.member_id == NO_MEMBER_ID:
             return self._enter_as_new(group, ticket, request, caller, now)
         if request.member_id in group.pending_members:
@@ -83,6 +88,13 @@ class ClassicJoin:
             return (member is not None and member.is_awaiting_join) or len(group.awaiting_join) < members_max
         return member is not None or len(group.members) < members_max
 
+    def _has_room_for_metadata(self, group: ClassicGroup, request: JoinGroupRequest) -> bool:
+        """Apache Kafka keeps whatever is said, and finds later that the group's record is too large to be written."""
+        before = group.members.get(request.member_id)
+        replaced = 0 if before is None else before.metadata_bytes
+        size = metadata_bytes_of([(protocol.name, protocol.metadata) for protocol in request.protocols])
+        return group.metadata_bytes - replaced + size <= self._settings().metadata_bytes_max
+
     # New members
 
     def _enter_as_new(self, group: ClassicGroup, ticket: Ticket, request: JoinGroupRequest, caller: Caller, now: Moment) -> Outcome:
@@ -90,13 +102,21 @@ class ClassicJoin:
         member_id = self._new_member_id(instance_id if instance_id is not None else caller.client_id)
         if instance_id is None:
             if caller.api_version >= MEMBER_ID_REQUIRED_SINCE_VERSION:
-                group.pending_members.add(member_id)
+                self._give_id(group, member_id)
                 self._rebalance.expect(group, member_id, request.session_timeout_ms, now)
                 return Outcome.answer(ticket, refused_join(ErrorCode.MEMBER_ID_REQUIRED, member_id))
             return self._add(group, ticket, request, caller, member_id, now)
         if instance_id in group.static_members:
             return self._replace(group, ticket, request, caller, member_id, now)
         return self._add(group, ticket, request, caller, member_id, now)
+
+    def _give_id(self, group: ClassicGroup, member_id: str) -> None:
+        """Somebody is to come back with this id; who has been expected for the longest is not any more if there are too many."""
+        if len(group.pending_members) >= PENDING_MEMBERS_MAX:
+            longest = next(iter(group.pending_members))
+            group.remove(longest)
+            self._rebalance.forget_session(group, longest)
+        group.pending_members[member_id] = None
 
     def _new_member_id(self, prefix: str) -> str:
         digits = random_uuid(self._dice).hex()

@@ -33,6 +33,9 @@ class GroupSettings:
     session_timeout_ms_max: int = 1_800_000
     # group.max.size: members of one classic group.
     members_max: int = (1 << 31) - 1
+    # What the members of one classic group may say of their protocols, together. What is written of a group has to fit into a record: more
+    # than this has no chance to, though members say it for several protocols of which one is written.
+    metadata_bytes_max: int = 16 << 20
     # How long a new member may take for its first JoinGroup to be answered before its session begins to count.
     new_member_join_timeout_ms: int = 300_000
     offset_metadata_bytes_max: int = 4_096
