@@ -24,6 +24,12 @@ from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopics
 from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
 from odradek.protocol.messages.end_txn import EndTxnRequest, EndTxnResponse
 from odradek.protocol.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
+from odradek.protocol.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from odradek.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
@@ -55,6 +61,8 @@ LATER = frozenset(
     }
 )
 SESSION_TIMEOUT_MS = 45_000
+BROKER_RESOURCE = 4
+OPERATION_SET, OPERATION_DELETE = 0, 1
 
 
 class ClusterWork:
@@ -88,7 +96,18 @@ class ClusterWork:
     def write(self, topic: str, partition: int, count: int, *, timestamp_ms: int | None = None) -> None:
         """So many records in one batch, of now or of this time."""
         moment_ms = time.time_ns() // 1_000_000 if timestamp_ms is None else timestamp_ms
-        answer = produce(self.client, topic, partition, batch_of([b"%d" % n for n in range(count)], timestamp_ms=moment_ms))
+        batch = batch_of([b"%d" % n for n in range(count)], timestamp_ms=moment_ms)
+        deadline_s = time.monotonic() + WAIT_S_MAX
+        # A broker of Apache Kafka may tell of a leader a moment before that one knows it.
+        while (answer := produce(self.client, topic, partition, batch)).error_code != ErrorCode.NONE:
+            assert answer.error_code in LATER, answer
+            assert time.monotonic() < deadline_s, answer
+
+    def set_broker_default(self, name: str, value: str | None) -> None:
+        """Change a setting of all brokers while they run, or (None) have its default again; it acts a moment later."""
+        operation = OPERATION_DELETE if value is None else OPERATION_SET
+        resource = AlterConfigsResource(BROKER_RESOURCE, "", [AlterableConfig(name, operation, value)])
+        (answer,) = self.client.request(IncrementalAlterConfigsRequest([resource]), IncrementalAlterConfigsResponse, 1).responses
         assert answer.error_code == ErrorCode.NONE, answer
 
     # Groups
