@@ -72,3 +72,58 @@ def test_what_is_staged_waits_for_the_end_of_the_turn() -> None:
         assert node.partition("orders").log.log_end_offset == 2
 
     in_a_turn(work)
+
+
+def test_what_follows_a_write_is_written_in_the_same_turn() -> None:
+    """A coordinator's next step rests on its last one: it comes after that is in the log, and does not wait for the next turn."""
+
+    def work(node: SmallNode, turn: Turn, appends: AppendTurn) -> None:
+        seen: list[int] = []
+
+        def follow() -> None:
+            end = node.partition("orders").log.log_end_offset
+            if end < 3 and end not in seen:
+                seen.append(end)
+                stage(node, appends, "orders")
+
+        appends.add_follower(follow)
+        stage(node, appends, "orders")
+        turn.end()
+
+        assert seen == [1, 2]
+        assert node.partition("orders").log.log_end_offset == 3
+
+    in_a_turn(work)
+
+
+def test_a_follower_sees_what_another_one_staged_before_it_as_written() -> None:
+    def work(node: SmallNode, turn: Turn, appends: AppendTurn) -> None:
+        seen: list[int] = []
+
+        def first() -> None:
+            if not seen:
+                stage(node, appends, "prices")
+
+        appends.add_follower(first)
+        appends.add_follower(lambda: seen.append(node.partition("prices").log.log_end_offset))
+        turn.end()
+
+        assert seen == [1]
+
+    in_a_turn(work)
+
+
+def test_a_follower_that_fails_stops_neither_the_others_nor_the_turn() -> None:
+    def work(node: SmallNode, turn: Turn, appends: AppendTurn) -> None:
+        called: list[str] = []
+
+        def fail() -> None:
+            raise ZeroDivisionError
+
+        appends.add_follower(fail)
+        appends.add_follower(lambda: called.append("second"))
+        turn.end()
+
+        assert called == ["second"]
+
+    in_a_turn(work)

@@ -20,7 +20,8 @@ def test_marker_waits_for_the_coordinator_that_loads_its_partition() -> None:
     partition = node.partitions.get(GROUP_METADATA_TOPIC, 0)
     assert partition is not None
     node.groups = SimpleNamespace(runner_at=lambda index: None)  # type: ignore[attr-defined]
-    markers = TransactionMarkers(node.as_node, cast(AppendTurn, SimpleNamespace()))
+    appends = SimpleNamespace(add_follower=lambda follower: None)
+    markers = TransactionMarkers(node.as_node, cast(AppendTurn, appends), lambda delay_s, retry: None)
 
     code = asyncio.run(markers.write((GROUP_METADATA_TOPIC, 0), 7, 1, 0, is_commit=True, transaction_version=2))
 

@@ -97,7 +97,7 @@ class QueuedAnswer:
 class AppendTurn:
     """Gathers the appends of a turn; a hook of `Turn`."""
 
-    __slots__ = ("_answers", "_clock", "_dirty", "_group_commit", "_purgatory", "_refusing", "_turn", "_unanswered")
+    __slots__ = ("_answers", "_clock", "_dirty", "_followers", "_group_commit", "_purgatory", "_refusing", "_turn", "_unanswered")
 
     def __init__(self, turn: Turn, purgatory: Purgatory, clock: Clock, group_commit: GroupCommit) -> None:
         self._turn = turn
@@ -110,7 +110,12 @@ class AppendTurn:
         self._unanswered: list[tuple[FrameConnection, ProduceFrame]] = []
         # Lets logs for which there was no room take batches again.
         self._refusing: list[Callable[[], None]] = []
+        self._followers: list[Callable[[], None]] = []
         turn.add_hook(self.write)
+
+    def add_follower(self, follower: Callable[[], None]) -> None:
+        """Call `follower` after the writes of every turn. What it stages is written in that turn too, and all are called again after it."""
+        self._followers.append(follower)
 
     @property
     def turns_count(self) -> int:
@@ -143,11 +148,31 @@ class AppendTurn:
         """Write every log that something was staged in, and show what has become visible."""
         try:
             self._write_all()
+            self._follow_up()
         finally:
             if self._refusing:
                 refusing, self._refusing = self._refusing, []
                 for accept_again in refusing:
                     accept_again()
+
+    def _follow_up(self) -> None:
+        """Let the coordinators see what was written, and write what they do upon that.
+
+        The end of a transaction is three writes, each of which rests on the one before: the decision, its markers, the completion. In one
+        turn all are done before the producer has its answer, so that its next transaction never finds the last one still ending; in a
+        turn each it was told CONCURRENT_TRANSACTIONS 95 times of 100, and waited 20 ms each time.
+        """
+        while True:
+            for follower in self._followers:
+                if self._dirty:
+                    self._write_all()
+                try:
+                    follower()
+                except Exception:
+                    # One coordinator's mistake must neither stop the answers of this turn nor the others.
+                    log.exception("what follows the writes failed")
+            if not self._dirty:
+                return
 
     def _write_all(self) -> None:
         if not self._dirty:

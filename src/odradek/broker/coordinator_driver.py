@@ -8,7 +8,7 @@ deadline of all shards. Which partition keeps what is `coordinator.placement`; w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from odradek.base.error_codes import ErrorCode
@@ -21,7 +21,6 @@ from odradek.coordinator.placement import partition_of
 from odradek.coordinator.shard import Answer, Moment, Outcome, Refusal, Shard, Ticket
 from odradek.metadata.delta import MetadataDelta
 from odradek.metadata.image import EMPTY_IMAGE, MetadataImage
-from odradek.net.turn import Turn
 
 AnyShard = TypeVar("AnyShard", bound=Shard)
 
@@ -35,12 +34,11 @@ class CoordinatorDriver(Generic[AnyShard]):
         make_shard: Callable[[int], AnyShard],
         partitions: PartitionRegistry,
         parts: RunnerParts,
-        turn: Turn,
         tasks: asyncio.TaskGroup,
         call_later: Callable[[float, Callable[[], None]], Cancellable],
         perform: Callable[[ShardRunner[AnyShard], object], None] | None = None,
     ) -> None:
-        """`make_shard(partition index)` makes an empty shard; `tasks` owns the loading; `turn` writes logs before its hook here runs."""
+        """`make_shard(partition index)` makes an empty shard; `tasks` owns the loading."""
         self.topic = topic
         self._make_shard = make_shard
         self._partitions = partitions
@@ -53,7 +51,9 @@ class CoordinatorDriver(Generic[AnyShard]):
         self._timer: Cancellable | None = None
         self._armed_for_ms = 0
         self._is_closed = False
-        turn.add_hook(self._after_writes)
+        # The runners that have staged something since the last writes. A node has fifty, and most turns are none of theirs.
+        self._staged: dict[ShardRunner[AnyShard], None] = {}
+        parts.appends.add_follower(self._after_writes)
 
     # Asking
 
@@ -63,10 +63,11 @@ class CoordinatorDriver(Generic[AnyShard]):
         Raises:
             RequestRefused: it refuses, or is not here (NOT_COORDINATOR), or is loading, or its topic does not exist yet.
         """
-        future = self._runner_of(key).ask(question)
+        runner = self._runner_of(key)
+        later = runner.ask(question)
         # What was decided may wait for something that only time brings.
-        self._arm()
-        answer = await future
+        self._arm_for(runner.next_deadline_ms())
+        answer = await later
         if isinstance(answer, Refusal):
             raise RequestRefused(answer.code, answer.message)
         return answer
@@ -144,7 +145,7 @@ class CoordinatorDriver(Generic[AnyShard]):
                 yield partition
 
     def _start(self, index: int, partition: Partition) -> None:
-        runner = ShardRunner(partition, lambda: self._make_shard(index), lambda: self._image, self._parts, self._perform)
+        runner = ShardRunner(partition, lambda: self._make_shard(index), lambda: self._image, self._parts, self._perform, self._note_staged)
         self._runners[index] = runner
         self._tasks.create_task(self._load(runner), name=f"loading of {partition.topic_partition}")
 
@@ -152,18 +153,25 @@ class CoordinatorDriver(Generic[AnyShard]):
         await runner.load()
         self._arm()
 
-    def _after_writes(self) -> None:
-        for runner in self._runners.values():
-            runner.after_writes()
-        self._restart_failed()
+    def _note_staged(self, runner: ShardRunner[AnyShard]) -> None:
+        self._staged[runner] = None
 
-    def _restart_failed(self) -> None:
-        for index, runner in self._runners.items():
+    def _after_writes(self) -> None:
+        if not self._staged:
+            return
+        staged, self._staged = self._staged, {}
+        for runner in staged:
+            runner.after_writes()
+        self._restart_failed(staged)
+
+    def _restart_failed(self, runners: Iterable[ShardRunner[AnyShard]]) -> None:
+        for runner in runners:
             if runner.state is RunnerState.FAILED and not self._is_closed and not runner.partition.log.is_offline:
                 # What is in the log is the truth; whoever asks meanwhile is told that it is being read.
-                self._call_later(0, lambda index=index, runner=runner: self._restart(index, runner))  # type: ignore[misc]
+                self._call_later(0, lambda runner=runner: self._restart(runner))  # type: ignore[misc]
 
-    def _restart(self, index: int, failed: ShardRunner[AnyShard]) -> None:
+    def _restart(self, failed: ShardRunner[AnyShard]) -> None:
+        index = failed.partition.index
         if self._runners.get(index) is failed and not self._is_closed:
             self._start(index, failed.partition)
 
@@ -171,22 +179,25 @@ class CoordinatorDriver(Generic[AnyShard]):
 
     def _arm(self) -> None:
         deadlines = [deadline_ms for runner in self._runners.values() if (deadline_ms := runner.next_deadline_ms()) is not None]
-        if self._is_closed or not deadlines:
+        self._arm_for(min(deadlines, default=None))
+
+    def _arm_for(self, deadline_ms: int | None) -> None:
+        """Act on time at `deadline_ms`, if nothing comes before that anyway."""
+        if self._is_closed or deadline_ms is None:
             return
-        earliest_ms = min(deadlines)
         if self._timer is not None:
-            if self._armed_for_ms <= earliest_ms:
+            if self._armed_for_ms <= deadline_ms:
                 return
             self._timer.cancel()
-        self._armed_for_ms = earliest_ms
-        delay_ms = max(earliest_ms - self._parts.clock.monotonic_ms(), 0)
+        self._armed_for_ms = deadline_ms
+        delay_ms = max(deadline_ms - self._parts.clock.monotonic_ms(), 0)
         self._timer = self._call_later(delay_ms / 1000, self._on_time)
 
     def _on_time(self) -> None:
         self._timer = None
         for runner in list(self._runners.values()):
             runner.act_on_time()
-        self._restart_failed()
+        self._restart_failed(self._runners.values())
         self._arm()
 
     # Ending

@@ -2,8 +2,8 @@
 
 A decision's records are staged in the log as one batch at once, and written with everything else at the end of the turn; its answers,
 and those of decisions without records that may rest on earlier ones, wait until the high watermark has passed what was staged before
-them. When a write fails or the leadership goes, everybody who waits is refused and the shard is thrown away; a partition that is
-still led is loaded again.
+them. That is looked at right after the turn's writes (`after_writes`); only what waits for replicas is parked. When a write fails or the
+leadership goes, everybody who waits is refused and the shard is thrown away; a partition that is still led is loaded again.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from odradek.base.errors import CorruptRecords, RequestRefused, StorageFailure
 from odradek.base.identifiers import NO_PRODUCER_ID
 from odradek.broker.append_turn import AppendTurn
 from odradek.broker.coordinator_loading import EndOfTransaction, GatheredRecord, GatheredRecords
+from odradek.broker.later import Later
 from odradek.broker.partition import Partition
 from odradek.broker.purgatory import Purgatory
 from odradek.coordinator.record import RecordTypes, decode_record
@@ -75,7 +76,7 @@ class _Decided:
 
     end_offset: int
     deadline_ms: int
-    future: asyncio.Future[Answer] | None = None
+    later: Later[Answer] | None = None
     answer: Answer | None = None
     deeds: Sequence[object] = ()
 
@@ -90,16 +91,20 @@ class ShardRunner(Generic[AnyShard]):
         image: Callable[[], MetadataImage],
         parts: RunnerParts,
         perform: Callable[[ShardRunner[AnyShard], object], None],
+        on_staged: Callable[[ShardRunner[AnyShard]], None],
     ) -> None:
-        """`perform(runner, deed)` does what an outcome asked for, once that is committed."""
+        """`perform(runner, deed)` does what an outcome asked for, once that is committed. `on_staged(runner)` hears of everything that was
+        staged, and has `after_writes` called when that is written.
+        """
         self.partition = partition
         self.state = RunnerState.LOADING
         self._perform = perform
+        self._on_staged = on_staged
         self._image = image
         self._parts = parts
         self._shard: AnyShard = make_shard()
         self._tickets = 0
-        self._waiting: dict[Ticket, asyncio.Future[Answer]] = {}
+        self._waiting: dict[Ticket, Later[Answer]] = {}
         self._decided: deque[_Decided] = deque()
         # Where the log ends once everything that was staged here is written.
         self._end_offset = 0
@@ -169,7 +174,7 @@ class ShardRunner(Generic[AnyShard]):
 
     # Asking
 
-    def ask(self, question: Callable[[AnyShard, Ticket, Moment], Outcome]) -> asyncio.Future[Answer]:
+    def ask(self, question: Callable[[AnyShard, Ticket, Moment], Outcome]) -> Later[Answer]:
         """Have the shard decide; the answer is there once what it rests on is committed.
 
         Raises:
@@ -179,14 +184,14 @@ class ShardRunner(Generic[AnyShard]):
             raise RequestRefused(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS if self.state is RunnerState.LOADING else ErrorCode.NOT_COORDINATOR)
         self._tickets += 1
         ticket = Ticket(self._tickets)
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting[ticket] = future
+        later: Later[Answer] = Later()
+        self._waiting[ticket] = later
         try:
             self._take(question(self._shard, ticket, self._now()))
         except BaseException:
             self._waiting.pop(ticket, None)
             raise
-        return future
+        return later
 
     def peek(self) -> AnyShard | None:
         """The shard for reading, None while it cannot be asked. What it says may not be committed yet."""
@@ -246,9 +251,9 @@ class ShardRunner(Generic[AnyShard]):
                 if not record.is_applied:
                     self._shard.replay(record, offset=base_offset + delta, producer_id=producer_id)
         for ticket, answer in outcome.answers:
-            future = self._waiting.pop(ticket, None)
-            if future is not None:
-                self._decided.append(_Decided(self._end_offset, self._commit_deadline_ms(), future, answer))
+            later = self._waiting.pop(ticket, None)
+            if later is not None:
+                self._decided.append(_Decided(self._end_offset, self._commit_deadline_ms(), later, answer))
         if outcome.deeds:
             self._decided.append(_Decided(self._end_offset, self._commit_deadline_ms(), deeds=outcome.deeds))
         self.release()
@@ -290,6 +295,7 @@ class ShardRunner(Generic[AnyShard]):
         self._end_offset = end_offset
         self._parts.appends.add_partition(self.partition)
         self._parts.appends.request_end()
+        self._on_staged(self)
 
     # Answers
 
@@ -299,23 +305,26 @@ class ShardRunner(Generic[AnyShard]):
         committed = self.partition.high_watermark
         while decided and decided[0].end_offset <= committed:
             self._let_go(decided.popleft())
-        if not decided:
-            return True
-        if not self._is_parked:
-            self._is_parked = True
-            self._parts.purgatory.park(_Waiting(self), (self.partition,), decided[0].deadline_ms)
-        return False
+        return not decided
 
     def _let_go(self, decided: _Decided) -> None:
-        if decided.future is not None and decided.answer is not None and not decided.future.done():
-            decided.future.set_result(decided.answer)
+        if decided.later is not None and decided.answer is not None and not decided.later.is_given:
+            decided.later.give(decided.answer)
         for deed in decided.deeds:
             self._perform(self, deed)
 
     def after_writes(self) -> None:
-        """The turn's writes are done: what was staged is in the log, or will never be."""
-        if self.state is RunnerState.ACTIVE and self.partition.log.log_end_offset < self._end_offset:
+        """The turn's writes are done: what was staged is in the log, or will never be. What is not committed with that waits."""
+        # A log that could not be written takes back what was staged in it.
+        if self.state is RunnerState.ACTIVE and self.partition.log.staged_end_offset < self._end_offset:
             self.fail()
+        else:
+            self._release_or_wait()
+
+    def _release_or_wait(self) -> None:
+        if not self.release() and not self._is_parked:
+            self._is_parked = True
+            self._parts.purgatory.park(_Waiting(self), (self.partition,), self._decided[0].deadline_ms)
 
     def expire(self) -> None:
         """What was decided first has waited long enough for its commit (`offsets.commit.timeout.ms`)."""
@@ -324,11 +333,11 @@ class ShardRunner(Generic[AnyShard]):
         for late in self._decided:
             if late.deadline_ms > now_ms:
                 break
-            if late.future is not None:
-                _refuse(late.future, ErrorCode.COORDINATOR_NOT_AVAILABLE)
+            if late.later is not None:
+                _refuse(late.later, ErrorCode.COORDINATOR_NOT_AVAILABLE)
             # What is to be done then is done whenever it is committed.
             late.deadline_ms = self._commit_deadline_ms()
-        self.release()
+        self._release_or_wait()
 
     def unparked(self) -> None:
         """Nothing waits for the high watermark any more."""
@@ -343,8 +352,8 @@ class ShardRunner(Generic[AnyShard]):
         self.state = state
         waiting, self._waiting = self._waiting, {}
         decided, self._decided = self._decided, deque()
-        for future in [*waiting.values(), *(late.future for late in decided if late.future is not None)]:
-            _refuse(future, code)
+        for later in [*waiting.values(), *(late.later for late in decided if late.later is not None)]:
+            _refuse(later, code)
 
     def _commit_deadline_ms(self) -> int:
         return self._parts.clock.monotonic_ms() + self._parts.commit_timeout_ms()
@@ -371,9 +380,9 @@ class _Waiting:
         self._runner.expire()
 
 
-def _refuse(future: asyncio.Future[Answer], code: ErrorCode) -> None:
-    if not future.done():
-        future.set_result(Refusal(code))
+def _refuse(later: Later[Answer], code: ErrorCode) -> None:
+    if not later.is_given:
+        later.give(Refusal(code))
 
 
 def _with_pauses(

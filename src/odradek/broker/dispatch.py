@@ -25,6 +25,7 @@ from odradek.broker import fetch_path
 from odradek.broker.handlers import refusals
 from odradek.broker.node import Node
 from odradek.broker.produce_path import ProducePath
+from odradek.broker.prompt_answers import PROMPT_APIS, Answering, drive
 from odradek.broker.request import RequestContext
 from odradek.broker.response_frame import encode_response
 from odradek.net.frame_connection import FrameConnection, FrameHandler
@@ -191,6 +192,9 @@ class Dispatcher:
             outcome = self._handler(context.api_key)(self._node, request, context)
         except Exception as error:  # the boundary where every failure becomes an error code
             outcome = refusal_for(error, request, context)
+        if context.api_key in PROMPT_APIS and inspect.iscoroutine(outcome):
+            self._answer_promptly(connection, context, request, outcome)
+            return
         if not inspect.isawaitable(outcome):
             answer = _encoded(cast(Message, outcome), request, context)
             if answer is None:
@@ -201,6 +205,30 @@ class Dispatcher:
         held = connection.hold()
         connection.is_blocked = True
         self._tasks.create_task(self._answer_later(connection, context, request, outcome, held))
+
+    def _answer_promptly(self, connection: FrameConnection, context: RequestContext, request: Message, answering: Answering) -> None:
+        """As below, for what a coordinator answers: within this turn, where nothing has to be waited for but the writes of the turn."""
+        is_answered = False
+        held: HeldResponse | None = None
+
+        def done(response: Message | Exception) -> None:
+            nonlocal is_answered
+            is_answered = True
+            if isinstance(response, Exception):
+                response = refusal_for(response, request, context)
+            answer = _encoded(response, request, context)
+            if answer is None:
+                connection.close(UNANSWERABLE)
+            if held is not None:
+                connection.is_blocked = False
+                held.fulfil([] if answer is None else [answer])
+            elif answer is not None:
+                connection.send(answer)
+
+        drive(answering, done, self._tasks)
+        if not is_answered:
+            held = connection.hold()
+            connection.is_blocked = True
 
     async def _answer_later(
         self, connection: FrameConnection, context: RequestContext, request: Message, outcome: Awaitable[Message], held: HeldResponse

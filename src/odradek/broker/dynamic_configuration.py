@@ -80,6 +80,19 @@ class DynamicConfiguration:
         """What is set for this broker alone, as far as it takes it."""
         return self._own
 
+    def derived(self, read: Callable[[], T]) -> Callable[[], T]:
+        """What gives the value that `read` makes of the settings, which is made anew only after they have changed."""
+        made_of: Settings | None = None
+        made: T
+
+        def current() -> T:
+            nonlocal made_of, made
+            if made_of is not self._current:
+                made, made_of = read(), self._current
+            return made
+
+        return current
+
     def on_change(self, subscriber: Callable[[SettingsChange], None]) -> None:
         """From now on `subscriber` is called after each change, in the order of subscription."""
         self._subscribers.append(subscriber)

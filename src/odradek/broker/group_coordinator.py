@@ -77,17 +77,16 @@ class GroupCoordinator(LazyCoordinator["GroupShard"]):
             lambda index: GroupShard(settings, random.Random(node.dice.getrandbits(64))),
             node.partitions,
             parts,
-            node.turn,
             self._tasks,
             self._loop.call_later,
         )
 
 
 def _settings_of(configuration: DynamicConfiguration) -> Callable[[], GroupSettings]:
-    """What the coordinator has to know, as it is set now."""
+    """What the coordinator has to know, as it is set now: read anew only when something was set, and not for every offset (11 µs)."""
     from odradek.coordinator.group.settings import GroupSettings, MigrationPolicy
 
-    def settings() -> GroupSettings:
+    def read() -> GroupSettings:
         return GroupSettings(
             initial_rebalance_delay_ms=configuration[setting.GROUP_INITIAL_REBALANCE_DELAY_MS],
             session_timeout_ms_min=configuration[setting.GROUP_MIN_SESSION_TIMEOUT_MS],
@@ -106,7 +105,7 @@ def _settings_of(configuration: DynamicConfiguration) -> Callable[[], GroupSetti
             consumer_migration_policy=MigrationPolicy(configuration[setting.GROUP_CONSUMER_MIGRATION_POLICY].lower()),
         )
 
-    return settings
+    return configuration.derived(read)
 
 
 def _assignors(names: Sequence[str]) -> tuple[str, ...]:

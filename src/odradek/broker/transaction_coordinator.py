@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, final
 
 from odradek.base.errors import RequestRefused
@@ -41,6 +41,7 @@ class TransactionCoordinator(LazyCoordinator["TransactionShard"]):
         super().__init__(TRANSACTION_STATE_TOPIC, node, appends, tasks, loop)
         self._markers: TransactionMarkers | None = None
         self._at_work: set[asyncio.Task[None]] = set()
+        self._is_closed = False
 
     @property
     def markers(self) -> TransactionMarkers:
@@ -48,7 +49,7 @@ class TransactionCoordinator(LazyCoordinator["TransactionShard"]):
         if self._markers is None:
             from odradek.broker.transaction_markers import TransactionMarkers
 
-            self._markers = TransactionMarkers(self._node, self._appends)
+            self._markers = TransactionMarkers(self._node, self._appends, self._retry_later)
         return self._markers
 
     async def producer_id_for(self, transactional_id: str) -> int:
@@ -72,6 +73,7 @@ class TransactionCoordinator(LazyCoordinator["TransactionShard"]):
     def close(self) -> None:
         """The node stops. Markers that are under way are written by the next coordinator again."""
         super().close()
+        self._is_closed = True
         for task in self._at_work:
             task.cancel()
 
@@ -95,7 +97,7 @@ class TransactionCoordinator(LazyCoordinator["TransactionShard"]):
             base_sequence=NO_SEQUENCE,
         )
 
-        def settings() -> TransactionSettings:
+        def read_settings() -> TransactionSettings:
             return TransactionSettings(
                 timeout_ms_max=configuration[setting.TRANSACTION_MAX_TIMEOUT_MS],
                 abort_interval_ms=configuration[setting.TRANSACTION_ABORT_TIMED_OUT_TRANSACTION_CLEANUP_INTERVAL_MS],
@@ -104,12 +106,12 @@ class TransactionCoordinator(LazyCoordinator["TransactionShard"]):
                 is_two_phase_commit_enabled=configuration[setting.TRANSACTION_TWO_PHASE_COMMIT_ENABLE],
             )
 
+        settings = configuration.derived(read_settings)
         return CoordinatorDriver(
             self._topic,
             lambda index: TransactionShard(settings),
             node.partitions,
             parts,
-            node.turn,
             self._tasks,
             self._loop.call_later,
             self._perform,
@@ -126,19 +128,17 @@ class TransactionCoordinator(LazyCoordinator["TransactionShard"]):
         from odradek.coordinator.transaction.shard import MarkersDue, ProducerIdNeeded
 
         if isinstance(deed, MarkersDue):
-            self.spawn(self._write_markers(runner, deed))
+            self.markers.write_all(deed, runner.partition.leader_epoch, lambda is_told: self._markers_told(runner, deed, is_told))
         else:
             assert isinstance(deed, ProducerIdNeeded)
             self.spawn(self._abort_with_fresh_id(runner, deed.transactional_id))
 
-    async def _write_markers(self, runner: ShardRunner[TransactionShard], due: MarkersDue) -> None:
-        try:
-            is_told = await self.markers.write_all(due, runner.partition.leader_epoch)
-        except Exception:
-            log.exception("markers could not be written", extra={"transactional_id": due.transactional_id})
-            return
+    def _markers_told(self, runner: ShardRunner[TransactionShard], due: MarkersDue, is_told: bool) -> None:
         if is_told:
             runner.act(lambda shard, now: shard.markers_written(due, now))
+
+    def _retry_later(self, delay_s: float, retry: Callable[[], None]) -> None:
+        self._loop.call_later(delay_s, lambda: None if self._is_closed else retry())
 
     async def _abort_with_fresh_id(self, runner: ShardRunner[TransactionShard], transactional_id: str) -> None:
         try:
