@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import shlex
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -11,9 +13,12 @@ from collections.abc import Iterator
 import pytest
 
 from odradek.base.error_codes import ErrorCode
+from odradek.cli.cluster_command import Report, look
 from odradek.cli.commands import COMMANDS, Entry
 from odradek.cli.main import main
 from odradek.cli.problems import ExitCode
+from odradek.client.admin.admin_client import AdminClient
+from odradek.client.errors import DeadlinePassed
 from tests.cli.conftest import Shell
 from tests.support.cluster_work import ClusterWork
 
@@ -77,6 +82,53 @@ def test_watched_report_is_shown_again_until_somebody_stops_it(shell: Shell, mon
     assert told.code == ExitCode.INTERRUPTED
     assert pauses == [0.5, 0.5, 0.5]
     assert told.out.count("transactional_id") == 3
+
+
+def test_watching_goes_on_when_the_cluster_does_not_answer_for_a_while(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes: list[Report | DeadlinePassed] = [Report(["before"]), DeadlinePassed("not done within 5 s"), Report(["after"])]
+
+    async def report(admin: AdminClient) -> Report:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, DeadlinePassed):
+            raise outcome
+        return outcome
+
+    def run(options: argparse.Namespace) -> int:
+        return look(options, report)
+
+    async def sleep(pause_s: float) -> None:
+        if not outcomes:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("odradek.cli.cluster_command.sleep", sleep)
+    monkeypatch.setattr("odradek.cli.transaction_list.run", run)
+
+    told = shell("transaction", "list", "--watch")
+
+    assert (told.code, told.out, told.err) == (ExitCode.INTERRUPTED, "before\nafter\n", "error: not done within 5 s\n")
+
+
+def test_first_report_that_fails_ends_the_watching(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["group", "list", "--watch", "-b", "127.0.0.1:1"]) == ExitCode.REFUSED
+    assert "cannot reach 127.0.0.1:1" in capsys.readouterr().err
+
+
+def test_question_can_be_interrupted(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal:
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self) -> str:
+            signal.raise_signal(signal.SIGINT)
+            return "y\n"
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    before = signal.getsignal(signal.SIGINT)
+
+    told = shell("group", "delete", "anything")
+
+    assert told.code == ExitCode.INTERRUPTED
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_screen_is_cleared_between_reports_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch, shell: Shell) -> None:

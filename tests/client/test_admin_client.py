@@ -359,3 +359,47 @@ def test_producer_is_fenced_once_its_transaction_has_been_aborted() -> None:
     assert (asked.transactional_id, asked.producer_id, asked.producer_epoch, asked.keep_prepared_txn) == ("copier", -1, -1, False)
     (lookup, *_) = [request for request, _ in broker.requests if isinstance(request, FindCoordinatorRequest)]
     assert lookup.key_type == 1
+
+
+# Several brokers
+
+
+def test_each_is_asked_about_what_is_its_own() -> None:
+    """Two brokers: each has a group, and the second coordinates what the first is asked to find."""
+    brokers: list[ScriptedBroker] = []
+
+    def script_of(index: int) -> Script:
+        def script(request: Message, version: int) -> Answer:
+            if isinstance(request, metadata.MetadataRequest):
+                return metadata.MetadataResponse(
+                    brokers=[metadata.MetadataResponseBroker(number, "127.0.0.1", broker.port) for number, broker in enumerate(brokers)]
+                )
+            if isinstance(request, FindCoordinatorRequest):
+                return FindCoordinatorResponse(
+                    coordinators=[
+                        Coordinator(key, int(key[-1]), "127.0.0.1", brokers[int(key[-1])].port) for key in request.coordinator_keys
+                    ]
+                )
+            if isinstance(request, ListGroupsRequest):
+                return ListGroupsResponse(groups=[ListedGroup(f"group{index}")])
+            if isinstance(request, DeleteGroupsRequest):
+                return DeleteGroupsResponse(results=[DeletableGroupResult(name, 0) for name in request.groups_names])
+            return None
+
+        return script
+
+    async def run() -> None:
+        async with ScriptedBroker(script_of(0)) as first, ScriptedBroker(script_of(1)) as second:
+            brokers.extend([first, second])
+            async with connected([first.address], IDENTITY, timeout_s=TIMEOUT_S) as admin:
+                listed = await admin.list_groups()
+                assert [(group.group_id, group.coordinator_id) for group in listed] == [("group0", 0), ("group1", 1)]
+                assert set((await admin.delete_groups(["a0", "b1", "c1", "d0"])).done) == {"a0", "b1", "c1", "d0"}
+
+    asyncio.run(run())
+    deleted_at = [
+        [request.groups_names for request, _ in broker.requests if isinstance(request, DeleteGroupsRequest)] for broker in brokers
+    ]
+    assert deleted_at == [[["a0", "d0"]], [["b1", "c1"]]]
+    # The second is only ever asked what it alone knows.
+    assert brokers[1].asked == ["ListGroupsRequest", "DeleteGroupsRequest"]

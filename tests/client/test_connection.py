@@ -133,7 +133,7 @@ def test_all_who_wait_are_told_when_the_connection_breaks() -> None:
     ("frame", "complaint"),
     [
         ((99).to_bytes(4, "big") + b"\x00", "answers request 99 where 1 is due"),
-        (b"\x00\x00", "malformed"),
+        (b"\x00\x00", "does not fit"),
         ((1).to_bytes(4, "big") + b"\x00\x07", "ListGroupsResponse"),
     ],
 )

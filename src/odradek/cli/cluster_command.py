@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 from asyncio import sleep
 from collections.abc import Awaitable, Callable, Sequence
@@ -80,13 +81,19 @@ def look(options: argparse.Namespace, report: Callable[[AdminClient], Awaitable[
     """Show a report of the cluster, once or as long as somebody watches."""
 
     async def show(admin: AdminClient) -> int:
-        while options.watch is not None:
-            shown = await report(admin)
+        shown = await report(admin)
+        if options.watch is None:
+            return shown.show()
+        while True:
             if sys.stdout.isatty():
                 sys.stdout.write(_CLEAR)
             shown.show()
             await sleep(options.watch / 1_000)
-        return (await report(admin)).show()
+            try:
+                shown = await report(admin)
+            except (ClientError, CommandFailed) as error:
+                # Whoever watches wants to see how it comes back.
+                shown = Report(failures=[error if isinstance(error, CommandFailed) else CommandFailed(str(error))])
 
     return on_cluster(options, show)
 
@@ -111,7 +118,12 @@ def is_wanted(options: argparse.Namespace, question: str) -> bool:
     if options.yes:
         return True
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    # asyncio's own handler would only cancel what runs when the loop goes on, which is after the answer.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def not_wanted() -> Report:
