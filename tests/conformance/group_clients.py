@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
 from confluent_kafka import Consumer
+from kafka import KafkaConsumer  # type: ignore[import-untyped]
 
 from tests.conformance.clients import toolchain
 from tests.conformance.clients.json_lines_process import JsonLinesProcess
@@ -118,6 +119,34 @@ class Aiokafka:
         self._loop.close()
 
 
+class KafkaPython:
+    """kafka-python, classic protocol. It knows the partitions of its topic before it joins: FINDINGS.md says what happens otherwise."""
+
+    def __init__(self, place: Place) -> None:
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=place.bootstrap,
+            group_id=place.group,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            heartbeat_interval_ms=300,
+        )
+        self._consumer.subscribe([place.topic])
+        assert self._consumer.partitions_for_topic(place.topic)
+
+    def poll(self) -> list[Seen]:
+        batches = self._consumer.poll(timeout_ms=int(POLL_S * 1000))
+        return [(record.partition, record.offset) for records in batches.values() for record in records]
+
+    def owned(self) -> frozenset[int]:
+        return frozenset(one.partition for one in self._consumer.assignment())
+
+    def commit(self) -> None:
+        self._consumer.commit()
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
 class JsonLinesMember:
     """A programme of its own for the member: `franz_go/group.go`, `kafkajs/group.js`."""
 
@@ -217,6 +246,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "librdkafka-cooperative": _librdkafka({"partition.assignment.strategy": "cooperative-sticky"}),
     "librdkafka-consumer": _librdkafka({"group.protocol": "consumer"}),
     "aiokafka": Kind(Aiokafka),
+    "kafka-python": Kind(KafkaPython),
     "java-classic": _java({"group.protocol": "classic", "heartbeat.interval.ms": "300"}),
     "java-consumer": _java({"group.protocol": "consumer"}),
     "kafkajs": Kind(lambda place: JsonLinesMember(place, toolchain.kafkajs_command()), toolchain.missing_kafkajs),
