@@ -10,6 +10,7 @@ import pytest
 from tests.conformance.clients.client import Client, Message
 from tests.conformance.nodes import Node
 from tests.support.reference_kafka import ToolOutcome, missing_reason, run_tool
+from tests.support.tool_server import ToolServer
 
 RunTool = Callable[[str, Sequence[str]], ToolOutcome]
 
@@ -17,14 +18,19 @@ _LETTERS = [Message(key=None, value=letter.encode()) for letter in "abcdefgh"]
 
 
 @pytest.fixture
-def tool(node: Node, absent: Callable[[str], None]) -> RunTool:
-    """Runs a tool by class name against the node; a tool that fails fails the scenario with what it said."""
+def server(java: Callable[[], ToolServer], absent: Callable[[str], None]) -> ToolServer:
     reason = missing_reason()
     if reason:
         absent(reason)
+    return java()
+
+
+@pytest.fixture
+def tool(node: Node, server: ToolServer) -> RunTool:
+    """Runs a tool by class name against the node; a tool that fails fails the scenario with what it said."""
 
     def run(class_name: str, arguments: Sequence[str]) -> ToolOutcome:
-        outcome = run_tool(class_name, ["--bootstrap-server", node.bootstrap, *arguments])
+        outcome = server.run(class_name, ["--bootstrap-server", node.bootstrap, *arguments])
         assert outcome.exit_code == 0, outcome.text + outcome.errors
         return outcome
 
@@ -88,8 +94,17 @@ def test_performance_producer_sends_all(tool: RunTool, steward: Client, made_top
     assert steward.offsets(made_topic, 0) == (0, 20000)
 
 
-def test_verifiable_producer_gets_every_acknowledgement(tool: RunTool, steward: Client, made_topic: str) -> None:
-    told = tool("org.apache.kafka.tools.VerifiableProducer", ["--topic", made_topic, "--max-messages", "100"]).text
+def test_verifiable_producer_gets_every_acknowledgement(
+    node: Node, absent: Callable[[str], None], steward: Client, made_topic: str
+) -> None:
+    reason = missing_reason()
+    if reason:
+        absent(reason)
+    # It tells its end when its JVM ends, so it has one of its own.
+    arguments = ["--bootstrap-server", node.bootstrap, "--topic", made_topic, "--max-messages", "100"]
+    outcome = run_tool("org.apache.kafka.tools.VerifiableProducer", arguments)
+    assert outcome.exit_code == 0, outcome.text + outcome.errors
+    told = outcome.text
 
     events = [json.loads(line) for line in told.splitlines()]
     assert [event["value"] for event in events if event["name"] == "producer_send_success"] == [str(number) for number in range(100)]
@@ -115,8 +130,8 @@ def test_features_are_finalized_at_the_levels_of_this_release(tool: RunTool) -> 
     assert levels["kraft.version"] == "1"
 
 
-def test_cluster_tool_tells_the_identity_that_is_on_disk(node: Node, tool: RunTool) -> None:
-    told = run_tool("org.apache.kafka.tools.ClusterTool", ["cluster-id", "--bootstrap-server", node.bootstrap]).text
+def test_cluster_tool_tells_the_identity_that_is_on_disk(node: Node, server: ToolServer) -> None:
+    told = server.run("org.apache.kafka.tools.ClusterTool", ["cluster-id", "--bootstrap-server", node.bootstrap]).text
 
     on_disk = re.search(r"^cluster\.id=(\S+)$", (node.data_directory / "meta.properties").read_text(), re.MULTILINE)
     assert on_disk is not None
