@@ -114,20 +114,23 @@ def test_first_report_that_fails_ends_the_watching(capsys: pytest.CaptureFixture
 
 
 def test_question_can_be_interrupted(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[str] = []
+
     class Terminal:
         def isatty(self) -> bool:
             return True
 
         def readline(self) -> str:
             signal.raise_signal(signal.SIGINT)
-            return "y\n"
+            answers.append("y\n")
+            return answers[0]
 
     monkeypatch.setattr("sys.stdin", Terminal())
     before = signal.getsignal(signal.SIGINT)
 
     told = shell("group", "delete", "anything")
 
-    assert told.code == ExitCode.INTERRUPTED
+    assert (told.code, answers) == (ExitCode.INTERRUPTED, [])
     assert signal.getsignal(signal.SIGINT) is before
 
 

@@ -38,6 +38,8 @@ LATEST_TIMESTAMP: Final = -1
 EARLIEST_TIMESTAMP: Final = -2
 UNKNOWN_OFFSET: Final = -1
 CONSUMER_REPLICA_ID: Final = -1
+# How long a leader may look for an offset in remote storage (KIP-1075); as long as a client waits for an answer.
+LOOKING_MS_MAX: Final = 30_000
 
 _RETRIABLE: Final = frozenset(code for code, entry in ERROR_TABLE.items() if entry.retriable)
 # A partition that is not where it was is looked up anew, which also finds out that it is gone.
@@ -197,7 +199,8 @@ class ListOffsets:
                 )
                 for name, partitions in groupby(part, key=lambda partition: partition.topic)
             ]
-            yield Ask(ListOffsetsRequest(replica_id=CONSUMER_REPLICA_ID, topics=topics), ListOffsetsResponse, part)
+            request = ListOffsetsRequest(replica_id=CONSUMER_REPLICA_ID, topics=topics, timeout_ms=LOOKING_MS_MAX)
+            yield Ask(request, ListOffsetsResponse, part)
 
     def read(self, node_id: int, ask: Ask[TopicPartition], response: Message) -> Answered[TopicPartition, int]:
         assert isinstance(response, ListOffsetsResponse)
