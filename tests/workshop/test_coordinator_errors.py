@@ -111,3 +111,9 @@ def test_errors_that_are_shown_elsewhere_are_shown_there() -> None:
 def test_cases_are_of_apis_that_there_are() -> None:
     assert {case.api for case in CASES} <= {entry.name for entry in API_BY_KEY.values()}
     assert {case.api for case in CASES} == set(DOCUMENTED) | set(OTHERS)
+
+
+def test_every_api_is_spoken_in_the_conversations_with_kafka() -> None:
+    scripts = "".join(path.read_text(encoding="utf-8") for path in (PROJECT / "tests/conformance/differential").glob("*.py"))
+
+    assert [api for api in (*DOCUMENTED, *OTHERS) if f"{api}Request" not in scripts] == []
