@@ -8,16 +8,21 @@ for what they come to depends on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple, final
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Final, NamedTuple, final
 
-from odradek.base.identifiers import NO_PRODUCER_ID
-from odradek.records.batch import check_crc, decode_records, iterate_batches
+from odradek.records.batch import BatchHeader, batch_body, check_crc, decode_records, iterate_batches
 from odradek.records.control import ControlType, control_type_of
+from odradek.records.header import CURRENT_MAGIC
+from odradek.records.key_values import KeyValue, NotPlain, read_key_values
+
+# How many records are replayed before the loop may do something else.
+RUN_RECORDS_MAX: Final = 500
 
 
 class GatheredRecord(NamedTuple):
-    """One record as it stands in the log."""
+    """One record of a transaction as it stands in the log."""
 
     offset: int
     producer_id: int
@@ -40,7 +45,8 @@ class GatheredRecords:
     __slots__ = ("_in_transactions", "_latest", "records_count")
 
     def __init__(self) -> None:
-        self._latest: dict[bytes | None, GatheredRecord] = {}
+        # By key, in the order of the offsets: a key that comes again is taken out of its former place.
+        self._latest: dict[bytes | None, KeyValue] = {}
         self._in_transactions: list[GatheredRecord | EndOfTransaction] = []
         self.records_count = 0
 
@@ -53,26 +59,52 @@ class GatheredRecords:
         latest = self._latest
         for position, header in iterate_batches(data):
             check_crc(data, position, header)
-            records = decode_records(data, position)
-            producer_id = int(header.producer_id)
+            records = _key_values(data, position, header)
             self.records_count += len(records)
-            if header.is_control():
-                for record in records:
-                    control_type = control_type_of(record.key)
-                    if control_type in (ControlType.COMMIT, ControlType.ABORT):
-                        is_committed = control_type is ControlType.COMMIT
-                        self._in_transactions.append(EndOfTransaction(record.offset, producer_id, is_committed))
-            elif header.is_transactional():
-                self._in_transactions += [GatheredRecord(record.offset, producer_id, record.key, record.value) for record in records]
-            else:
-                for record in records:
-                    if record.offset >= first_offset:
-                        latest[record.key] = GatheredRecord(record.offset, NO_PRODUCER_ID, record.key, record.value)
+            if header.is_control() or header.is_transactional():
+                self._take_of_transaction(records, header)
+                continue
+            for record in records:
+                if record[0] >= first_offset:
+                    key = record[1]
+                    latest.pop(key, None)
+                    latest[key] = record
 
-    def in_order(self) -> Iterator[GatheredRecord | EndOfTransaction]:
-        """What the shard has to replay, by offset."""
-        return iter(sorted([*self._latest.values(), *self._in_transactions], key=_offset_of))
+    def _take_of_transaction(self, records: Sequence[KeyValue], header: BatchHeader) -> None:
+        producer_id = int(header.producer_id)
+        if not header.is_control():
+            self._in_transactions += [GatheredRecord(offset, producer_id, key, value) for offset, key, value in records]
+            return
+        for offset, key, _ in records:
+            control_type = control_type_of(key)
+            if control_type in (ControlType.COMMIT, ControlType.ABORT):
+                self._in_transactions.append(EndOfTransaction(offset, producer_id, control_type is ControlType.COMMIT))
+
+    def in_order(self) -> Iterator[list[KeyValue] | GatheredRecord | EndOfTransaction]:
+        """What the shard has to replay, by offset: runs of plain records, and those of transactions one by one."""
+        transactional = iter(self._in_transactions)
+        following = next(transactional, None)
+        run: list[KeyValue] = []
+        for record in self._latest.values():
+            while following is not None and following.offset < record[0]:
+                if run:
+                    yield run
+                    run = []
+                yield following
+                following = next(transactional, None)
+            run.append(record)
+            if len(run) == RUN_RECORDS_MAX:
+                yield run
+                run = []
+        if run:
+            yield run
+        if following is not None:
+            yield following
+            yield from transactional
 
 
-def _offset_of(gathered: GatheredRecord | EndOfTransaction) -> int:
-    return gathered.offset
+def _key_values(data: bytes, position: int, header: BatchHeader) -> Sequence[KeyValue]:
+    if header.magic == CURRENT_MAGIC:
+        with suppress(NotPlain):
+            return read_key_values(batch_body(data, position, header), header.record_count, header.base_offset)
+    return [(record.offset, record.key, record.value) for record in decode_records(data, position)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from enum import Enum
@@ -22,7 +22,7 @@ from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import CorruptRecords, RequestRefused, StorageFailure
 from odradek.base.identifiers import NO_PRODUCER_ID
 from odradek.broker.append_turn import AppendTurn
-from odradek.broker.coordinator_loading import EndOfTransaction, GatheredRecord, GatheredRecords
+from odradek.broker.coordinator_loading import RUN_RECORDS_MAX, EndOfTransaction, GatheredRecord, GatheredRecords
 from odradek.broker.later import Later
 from odradek.broker.partition import Partition
 from odradek.broker.purgatory import Purgatory
@@ -33,12 +33,10 @@ from odradek.metadata.image import MetadataImage
 from odradek.records.builder import encode_batch
 from odradek.records.compression import Codec
 from odradek.records.header import parse_header
+from odradek.records.key_values import KeyValue
 from odradek.records.record import Record
 
 log = logging.getLogger("odradek.broker.coordinator")
-
-# How many records are replayed before the loop may do something else.
-REPLAYS_PER_TURN = 500
 
 AnyShard = TypeVar("AnyShard", bound=Shard)
 
@@ -109,6 +107,8 @@ class ShardRunner(Generic[AnyShard]):
         # Where the log ends once everything that was staged here is written.
         self._end_offset = 0
         self._is_parked = False
+        # Records of types that this release does not know.
+        self._unknown_count = 0
 
     # Loading
 
@@ -151,26 +151,38 @@ class ShardRunner(Generic[AnyShard]):
             offset = piece.next_offset
 
     async def _replay(self, gathered: GatheredRecords) -> int:
-        unknown = 0
-        count = 0
-        for count, item in enumerate(_with_pauses(gathered.in_order()), start=1):
-            if item is None:
+        """How many records and markers there were."""
+        count = pause_at = 0
+        for item in gathered.in_order():
+            if isinstance(item, EndOfTransaction):
+                self._shard.replay_end_of_transaction(item.producer_id, is_committed=item.is_committed)
+            elif isinstance(item, GatheredRecord):
+                self._replay_one(item.offset, item.key, item.value, item.producer_id)
+            else:
+                self._replay_run(item)
+            count += len(item) if isinstance(item, list) else 1
+            if count >= pause_at:
+                pause_at = count + RUN_RECORDS_MAX
                 await asyncio.sleep(0)
                 if self.state is not RunnerState.LOADING:
-                    return count
-            elif isinstance(item, EndOfTransaction):
-                self._shard.replay_end_of_transaction(item.producer_id, is_committed=item.is_committed)
-            else:
-                record = decode_record(self._parts.record_types, item.key, item.value)
-                if record is None:
-                    unknown += 1
-                else:
-                    self._shard.replay(record, offset=item.offset, producer_id=item.producer_id)
-        if unknown:
-            log.warning(
-                "records of unknown types were skipped", extra={"partition": str(self.partition.topic_partition), "records": unknown}
-            )
+                    break
+        if self._unknown_count:
+            extra = {"partition": str(self.partition.topic_partition), "records": self._unknown_count}
+            log.warning("records of unknown types were skipped", extra=extra)
         return count
+
+    def _replay_run(self, records: list[KeyValue]) -> None:
+        position = 0
+        while (position := self._shard.replay_plain(records, position)) < len(records):
+            self._replay_one(*records[position], NO_PRODUCER_ID)
+            position += 1
+
+    def _replay_one(self, offset: int, key: bytes | None, value: bytes | None, producer_id: int) -> None:
+        record = decode_record(self._parts.record_types, key, value)
+        if record is None:
+            self._unknown_count += 1
+        else:
+            self._shard.replay(record, offset=offset, producer_id=producer_id)
 
     # Asking
 
@@ -383,13 +395,3 @@ class _Waiting:
 def _refuse(later: Later[Answer], code: ErrorCode) -> None:
     if not later.is_given:
         later.give(Refusal(code))
-
-
-def _with_pauses(
-    items: Iterator[GatheredRecord | EndOfTransaction],
-) -> Iterator[GatheredRecord | EndOfTransaction | None]:
-    """The items, with a None where others should have a turn."""
-    for number, item in enumerate(items, start=1):
-        yield item
-        if number % REPLAYS_PER_TURN == 0:
-            yield None

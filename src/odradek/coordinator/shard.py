@@ -21,6 +21,7 @@ from odradek.coordinator.record import CoordinatorRecord
 from odradek.metadata.delta import MetadataDelta
 from odradek.metadata.image import MetadataImage
 from odradek.protocol.message import Message
+from odradek.records.key_values import KeyValue
 
 # Names a request that waits for its answer; the driver gives them out.
 Ticket = NewType("Ticket", int)
@@ -93,6 +94,13 @@ class Shard(Protocol):
 
     def replay(self, record: CoordinatorRecord, *, offset: int, producer_id: int) -> None:
         """Take in a record; `producer_id` is not -1 where it belongs to a transaction that is not decided yet."""
+        ...
+
+    def replay_plain(self, records: list[KeyValue], position: int) -> int:
+        """Take in records outside of transactions while loading, from `position` on, as far as the shard reads them faster itself.
+
+        Returns the position of the first one that is left to `replay`.
+        """
         ...
 
     def replay_end_of_transaction(self, producer_id: int, *, is_committed: bool) -> None:

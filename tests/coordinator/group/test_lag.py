@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from odradek.base.identifiers import ZERO_UUID
 from odradek.coordinator.group.classic_group import ClassicGroup
+from odradek.coordinator.group.committed_offset import CommittedOffset
 from odradek.coordinator.group.lag import CommittedPartition, group_lag
-from odradek.coordinator.group.offsets import CommittedOffset, OffsetStore
+from odradek.coordinator.group.offsets import OffsetStore
 from odradek.protocol.internal_records.group import OffsetCommitValue
 
 HIGH_WATERMARKS = {("orders", 0): 10, ("orders", 10): 7}

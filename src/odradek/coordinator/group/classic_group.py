@@ -19,7 +19,7 @@ from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import ProtocolViolation
 from odradek.base.identifiers import Uuid
 from odradek.coordinator.group import consumer_embedding, records
-from odradek.coordinator.group.offsets import CommittedOffset
+from odradek.coordinator.group.committed_offset import CommittedOffset
 from odradek.coordinator.record import CoordinatorRecord
 from odradek.coordinator.shard import Ticket
 from odradek.protocol.internal_records.group import GroupMetadataValue, MemberMetadata

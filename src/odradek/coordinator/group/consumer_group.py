@@ -18,8 +18,8 @@ from odradek.base.error_codes import ErrorCode
 from odradek.base.identifiers import Uuid
 from odradek.coordinator.group import consumer_records
 from odradek.coordinator.group.assignors.assignor import NO_PARTITIONS, Partitions
+from odradek.coordinator.group.committed_offset import CommittedOffset
 from odradek.coordinator.group.consumer_member import ConsumerMember
-from odradek.coordinator.group.offsets import CommittedOffset
 from odradek.coordinator.record import CoordinatorRecord
 from odradek.protocol.internal_records import group as records
 from odradek.protocol.message import Message

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Protocol, final
 
 from odradek.base.error_codes import ErrorCode
 from odradek.base.identifiers import Uuid
-from odradek.coordinator.group.offsets import CommittedOffset
+from odradek.coordinator.group.committed_offset import CommittedOffset
 from odradek.coordinator.record import CoordinatorRecord
 
 
@@ -80,6 +80,11 @@ class Groups:
 
     def get(self, group_id: str) -> Group | None:
         return self._by_id.get(group_id)
+
+    @property
+    def ids(self) -> Set[str]:
+        """The ids of all groups, as they are at any time."""
+        return self._by_id.keys()
 
     def put(self, group: Group) -> None:
         self._by_id[group.group_id] = group

@@ -15,8 +15,9 @@ from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.coordinator.group.caller import Caller
 from odradek.coordinator.group.classic_group import ClassicGroup, ClassicState
 from odradek.coordinator.group.classic_rebalance import ClassicRebalance
+from odradek.coordinator.group.committed_offset import CommittedOffset
 from odradek.coordinator.group.group import Group, Groups
-from odradek.coordinator.group.offsets import CommittedOffset, OffsetStore
+from odradek.coordinator.group.offsets import OffsetStore
 from odradek.coordinator.group.records import offset_commit, offset_tombstone
 from odradek.coordinator.group.settings import GroupSettings
 from odradek.coordinator.record import CoordinatorRecord

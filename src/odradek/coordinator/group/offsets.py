@@ -7,36 +7,11 @@ plain commit has overtaken them: what counts is the order of the records in the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import final
 
-from odradek.base.identifiers import NO_PRODUCER_ID, ZERO_UUID, Uuid
+from odradek.base.identifiers import NO_PRODUCER_ID
+from odradek.coordinator.group.committed_offset import CommittedOffset
 from odradek.protocol.internal_records.group import OffsetCommitValue
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class CommittedOffset:
-    """One committed offset. `leader_epoch` and `expire_timestamp_ms` are -1 where they were not said; `record_offset` is its place."""
-
-    offset: int
-    leader_epoch: int
-    metadata: str
-    commit_timestamp_ms: int
-    expire_timestamp_ms: int
-    topic_id: Uuid
-    record_offset: int
-
-    def is_of_topic(self, topic_id: Uuid) -> bool:
-        """Whether it was committed for the topic of this id; who says no id means whatever topic bears the name."""
-        return ZERO_UUID in (topic_id, self.topic_id) or topic_id == self.topic_id
-
-    def is_expired(self, base_timestamp_ms: int, now_ms: int, retention_ms: int) -> bool:
-        """Whether its time is over, counted from `base_timestamp_ms` unless the commit itself said when."""
-        if self.expire_timestamp_ms >= 0:
-            return now_ms >= self.expire_timestamp_ms
-        return now_ms - base_timestamp_ms >= retention_ms
-
 
 # By topic, then by partition.
 OffsetsByTopic = dict[str, dict[int, CommittedOffset]]
@@ -54,6 +29,11 @@ class OffsetStore:
         self._pending: dict[int, dict[tuple[str, str, int], CommittedOffset]] = {}
         # By group, topic and partition, the producers whose open transactions would commit something there.
         self._open_producers: dict[str, dict[tuple[str, int], set[int]]] = {}
+
+    @property
+    def by_group(self) -> dict[str, OffsetsByTopic]:
+        """All committed offsets, for whoever loads them."""
+        return self._by_group
 
     def of_group(self, group_id: str) -> OffsetsByTopic:
         """The committed offsets of a group; not to be changed."""

@@ -26,6 +26,7 @@ from odradek.coordinator.group.group import Group, Groups
 from odradek.coordinator.group.lag import GroupLag, LogEndOffsetOf, group_lag
 from odradek.coordinator.group.offset_requests import OffsetRequests
 from odradek.coordinator.group.offsets import OffsetStore
+from odradek.coordinator.group.plain_commits import PlainCommits
 from odradek.coordinator.group.settings import GroupSettings
 from odradek.coordinator.record import CoordinatorRecord
 from odradek.coordinator.shard import Moment, Outcome, Ticket
@@ -46,6 +47,7 @@ from odradek.protocol.messages.offset_delete import OffsetDeleteRequest
 from odradek.protocol.messages.offset_fetch import OffsetFetchRequestGroup
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
 from odradek.protocol.messages.txn_offset_commit import TxnOffsetCommitRequest
+from odradek.records.key_values import KeyValue
 
 DESCRIBED_AS_NOT_FOUND_SINCE_VERSION: Final = 6
 # How many offsets are forgotten in one batch; the rest has its turn right after.
@@ -69,6 +71,7 @@ class GroupShard:
         self._join = ClassicJoin(self._groups, self._rebalance, settings, dice)
         self._classic = classic_requests.ClassicRequests(self._rebalance)
         self._offset_requests = OffsetRequests(self._groups, self._offsets, self._rebalance, settings)
+        self._loading = PlainCommits()
         self._image = EMPTY_IMAGE
         self._sessions = ConsumerSessions(self._groups, self._deadlines, self._rebalance, self._settings_of, lambda: self._image)
         steps = ConsumerSteps(self._sessions, lambda: self._image)
@@ -239,6 +242,10 @@ class GroupShard:
             assert value is None or isinstance(value, records.LegacyOffsetCommitValue)
             self._replay_offset(key.group, key.topic, key.partition, _of_legacy(value), offset, producer_id)
 
+    def replay_plain(self, records: list[KeyValue], position: int) -> int:
+        """Of these only commits are many."""
+        return self._loading.replay(records, position, self._offsets.by_group, self._groups.ids)
+
     def _replay_consumer(self, key: ConsumerKey, value: Message | None) -> None:
         """A record of a consumer group, which comes into being with the first of them that is not a tombstone."""
         group = self._groups.get(key.group_id)
@@ -266,6 +273,7 @@ class GroupShard:
     def on_loaded(self, image: MetadataImage, now: Moment) -> Outcome:
         """Members have as long as a session to show themselves to this coordinator."""
         outcome = Outcome()
+        self._loading = PlainCommits()
         self._image = image
         settings = self._settings()
         for group in self._groups:

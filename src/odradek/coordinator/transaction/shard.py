@@ -36,6 +36,7 @@ from odradek.metadata.image import EMPTY_IMAGE, MetadataImage
 from odradek.protocol.internal_records.transaction import TransactionLogKey, TransactionLogValue
 from odradek.protocol.messages.end_txn import EndTxnResponse
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
+from odradek.records.key_values import KeyValue
 
 # How many ids are forgotten in one batch; the rest has its turn right after.
 TOMBSTONES_PER_OUTCOME_MAX: Final = 1_000
@@ -239,6 +240,10 @@ class TransactionShard:
         else:
             assert isinstance(record.value, TransactionLogValue)
             self._transactions[transactional_id] = transaction_of(transactional_id, record.value)
+
+    def replay_plain(self, records: list[KeyValue], position: int) -> int:
+        """One record for each transactional id is not many."""
+        return position
 
     def replay_end_of_transaction(self, producer_id: int, *, is_committed: bool) -> None:
         """Nobody writes to this topic in transactions."""
