@@ -74,7 +74,9 @@ def transactions_of_the_second_protocol_are_committed_and_aborted(exchange: Exch
     answer = exchange.ask("EndTxn to commit", end(name, producer, is_commit=True), 5)
     assert isinstance(answer, EndTxnResponse)
     following = (answer.producer_id, answer.producer_epoch)
-    exchange.ask("EndTxn to commit again, whose answer was lost", end(name, producer, is_commit=True), 5)
+    # While the partitions are told it is told to come again.
+    again = end(name, producer, is_commit=True)
+    exchange.ask_until("EndTxn to commit again, whose answer was lost", again, 5, f"producer_epoch={following[1]}")
     settled(exchange, name, "CompleteCommit")
     exchange.ask("EndTxn to commit after it is done", end(name, producer, is_commit=True), 5)
     exchange.ask("EndTxn to abort what is committed, with the epoch before", end(name, producer, is_commit=False), 5)
