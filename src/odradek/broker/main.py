@@ -8,6 +8,7 @@ import logging
 import os
 import random
 import signal
+import sys
 from collections.abc import Callable
 
 from odradek.base.clock import SystemClock
@@ -18,6 +19,9 @@ from odradek.broker.metrics_address import MetricsAddress
 from odradek.broker.ready_report import ReadyReport
 from odradek.config.settings import Settings
 from odradek.storage.filesystem import RealFileSystem
+
+if sys.platform == "linux":
+    from odradek.net.turn_loop import TurnLoop
 
 log = logging.getLogger("odradek.broker.main")
 
@@ -41,7 +45,14 @@ def serve(
     Raises:
         StartRefused: the node cannot start; the sentence says why.
     """
-    return asyncio.run(_serve(settings, ready, on_recovery, metrics))
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        return runner.run(_serve(settings, ready, on_recovery, metrics))
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    if sys.platform == "linux":
+        return TurnLoop()
+    return asyncio.new_event_loop()
 
 
 async def _serve(
