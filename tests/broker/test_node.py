@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -296,3 +299,26 @@ def test_nothing_is_acknowledged_that_was_not_written(node: NodeInProcess, monke
     monkeypatch.setattr(MemoryFile, "append", refuse)
     assert produce(client, "unwritten", batch_of(b"not to be written")) == (ErrorCode.KAFKA_STORAGE_ERROR, -1)
     client.close()
+
+
+def test_nobody_is_told_of_a_cluster_without_brokers_while_the_node_stops() -> None:
+    """librdkafka lets go of the only broker that it knows when it hears of a cluster that has none, and never comes back."""
+    with NodeInProcess() as node:
+        told: list[int] = []
+
+        def ask_until_the_end(client: WireClient) -> None:
+            with suppress(OSError):
+                while True:
+                    told.append(len(client.request(MetadataRequest(topics=[]), MetadataResponse, 12).brokers))
+
+        askers = [threading.Thread(target=ask_until_the_end, args=[node.client()]) for _ in range(3)]
+        for asker in askers:
+            asker.start()
+        while len(told) < 100:
+            time.sleep(0.001)
+        node.stop()
+        for asker in askers:
+            asker.join(10)
+            assert not asker.is_alive()
+
+    assert set(told) == {1}

@@ -214,3 +214,27 @@ def test_peer_that_is_still_sending_gets_every_answer_and_an_orderly_end_when_th
     assert received == b"answer"
     assert has_ended_in_order
     assert len(closed) == 1
+
+
+@pytest.mark.parametrize("is_at_work", [True, False])
+def test_goodbye_waits_for_peers_that_were_at_work_and_not_for_idle_ones(is_at_work: bool) -> None:
+    """A client that is slow to notice the goodbye would send to a socket that is closed, and lose the answers that it has not read."""
+
+    async def story() -> tuple[bool, bool]:
+        pair = Pair(asyncio.get_running_loop(), lambda connection, data, start, end: connection.send(b"answer"))
+        pair.peer.send(framed(b"long ago"))
+        await read_exactly(pair.peer, 6)
+        pair.transport.prepare_goodbye()
+        if is_at_work:
+            pair.peer.send(framed(b"meanwhile"))
+            await read_exactly(pair.peer, 6)
+        pair.transport.say_goodbye()
+        await asyncio.sleep(0)
+        is_parting = pair.transport.is_parting
+        pair.peer.close()
+        async with asyncio.timeout(10):
+            while not pair.closed:
+                await asyncio.sleep(0)
+        return is_parting, pair.transport.has_output
+
+    assert asyncio.run(story()) == (is_at_work, False)

@@ -26,6 +26,7 @@ from odradek.broker.directory_assignments import DirectoryAssignments
 from odradek.broker.directory_watch import DirectoryWatch
 from odradek.broker.dispatch import Dispatcher
 from odradek.broker.dynamic_configuration import DynamicConfiguration, SettingsChange
+from odradek.broker.farewell import Farewell
 from odradek.broker.fetch_sessions import FetchSessionCache
 from odradek.broker.formatting import BOOTSTRAP_CHECKPOINT
 from odradek.broker.group_commit import GroupCommit
@@ -281,6 +282,7 @@ class NodeRun:
         """Stop in the order of a controlled shutdown: no new connections, no leaderships, no controller."""
         log.info("stopping", extra={"node": self._settings[setting.NODE_ID]})
         await self._server.drain()
+        self._publisher.add(Farewell(self._settings[setting.NODE_ID], self._server.fall_silent))
         await lifecycle.leave()
         await self._server.say_goodbye()
         self._server.close()

@@ -34,8 +34,8 @@ from odradek.net.turn import Turn
 # How long answers that are on their way may take when the node stops.
 DRAIN_STEP_S = 0.01
 DRAIN_STEPS_MAX = 50
-# How long clients get to take their last answers and to close their ends.
-GOODBYE_STEPS_MAX = 50
+# How long clients that are at work get to take their last answers and to close their ends; milliseconds, if the machine has time.
+GOODBYE_STEPS_MAX = 500
 
 
 class FrameDispatcher(Protocol):
@@ -98,16 +98,20 @@ class Server:
     async def drain(self) -> None:
         """Stop accepting and give answers that are on their way a moment to leave."""
         for listener in self._listeners:
-            listener.stop_accepting()
+            listener.prepare_goodbye()
         for _ in range(DRAIN_STEPS_MAX):
             if not any(listener.has_output for listener in self._listeners):
                 return
             await asyncio.sleep(DRAIN_STEP_S)
 
-    async def say_goodbye(self) -> None:
-        """Take no request any more and see to it that every answer that is owed arrives; what is left then `close` ends."""
+    def fall_silent(self) -> None:
+        """Take no request any more; what was taken is answered."""
         for listener in self._listeners:
             listener.say_goodbye()
+
+    async def say_goodbye(self) -> None:
+        """Take no request any more and see to it that every answer that is owed arrives; what is left then `close` ends."""
+        self.fall_silent()
         for _ in range(GOODBYE_STEPS_MAX):
             # At least once: what was on its way when the goodbye was said has come by then.
             await asyncio.sleep(DRAIN_STEP_S)

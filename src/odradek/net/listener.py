@@ -122,6 +122,12 @@ class Listener:
         for transport in list(self._transports):
             transport.abort("")
 
+    def prepare_goodbye(self) -> None:
+        """The node begins to stop."""
+        self.stop_accepting()
+        for transport in self._transports:
+            transport.prepare_goodbye()
+
     def say_goodbye(self) -> None:
         """Take no request any more; each connection ends when it has its answers and its peer has taken that in, or with `close`."""
         for transport in list(self._transports):

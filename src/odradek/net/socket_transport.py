@@ -37,6 +37,7 @@ class SocketTransport:
 
     __slots__ = (
         "_descriptor",
+        "_frames_before_stop",
         "_has_ended_sending",
         "_has_thrown_away",
         "_is_closed",
@@ -75,6 +76,7 @@ class SocketTransport:
         self._is_leaving = False
         self._has_ended_sending = False
         self._has_thrown_away = False
+        self._frames_before_stop = 0
         self.uses_sendfile = uses_sendfile
         self.last_active_turn = turn.turns_count
         self.connection: FrameConnection
@@ -237,6 +239,10 @@ class SocketTransport:
 
     # Ending
 
+    def prepare_goodbye(self) -> None:
+        """The node begins to stop: who asks for something from now on is at work, and has more on its way when the goodbye is said."""
+        self._frames_before_stop = self.connection.frames_count
+
     def say_goodbye(self) -> None:
         """Take no request any more and give the answers that are owed; end when the peer does, or with `abort`.
 
@@ -251,8 +257,13 @@ class SocketTransport:
 
     @property
     def is_parting(self) -> bool:
-        """Whether the goodbye needs a while: answers are owed, or the peer was still sending and has not closed yet."""
-        return self._is_leaving and (bool(self.connection.outgoing) or self._has_thrown_away)
+        """Whether the goodbye needs a while: answers are owed, or the peer is at work and has not closed yet.
+
+        On a busy machine the peer may come to it only later, and what it sends to a closed socket would cost it the answers that it has not
+        read. To a producer that is a write of which it does not know, and librdkafka may give up for good over one.
+        """
+        is_at_work = self._has_thrown_away or self.connection.frames_count > self._frames_before_stop
+        return self._is_leaving and (bool(self.connection.outgoing) or is_at_work)
 
     def _end_sending(self) -> None:
         self._has_ended_sending = True
