@@ -6,6 +6,12 @@ that has none counted as 0 (`Utils.abs`). Clients never compute this, but an Apa
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
+# Of the names that were asked for last: the hash of one of 40 characters costs 14 µs, of the 133 of a commit.
+PLACES_KEPT_MAX: Final = 8_192
+
 _WRAP = 1 << 32
 _SIGN = 1 << 31
 
@@ -19,6 +25,7 @@ def java_string_hash(text: str) -> int:
     return value - _WRAP if value >= _SIGN else value
 
 
+@lru_cache(maxsize=PLACES_KEPT_MAX)
 def partition_of(key: str, partition_count: int) -> int:
     """The partition, of `partition_count`, whose leader coordinates `key`."""
     value = abs(java_string_hash(key))
