@@ -49,6 +49,7 @@ def test_list_has_a_row_for_each_transactional_id(shell: Shell) -> None:
     ("filters", "expected"),
     [
         (["--state", "Ongoing"], {"copier"}),
+        (["--state", "ongoing,Dead"], {"copier"}),
         (["--transactional-id-pattern", "do.*"], {"done"}),
         (["--producer-id", "999999"], set()),
         (["--running-longer-than", "1h"], set()),

@@ -14,11 +14,11 @@ from odradek.client.connection import ClientIdentity, Connection
 from odradek.client.core.address import Address
 from odradek.client.errors import ConnectionLost, NobodyReached, RequestTimedOut, UnsupportedByBroker
 from odradek.client.node_pool import NodePool
-from odradek.protocol.message import Message
+from odradek.protocol.message import Message, encode_message
 from odradek.protocol.messages.api_versions import ApiVersion, ApiVersionsRequest, ApiVersionsResponse
 from odradek.protocol.messages.list_groups import ListedGroup, ListGroupsRequest, ListGroupsResponse
 from odradek.protocol.messages.list_transactions import ListTransactionsRequest, ListTransactionsResponse
-from tests.client.scripted_broker import HangUp, Script, ScriptedBroker
+from tests.client.scripted_broker import HangUp, Script, ScriptedBroker, all_apis
 
 IDENTITY = ClientIdentity("tests", "1.2.3")
 TIMEOUT_S = 10.0
@@ -233,5 +233,29 @@ def test_two_who_need_a_broker_at_once_share_the_connection() -> None:
             first, second = await asyncio.gather(pool.to_any(TIMEOUT_S), pool.to_any(TIMEOUT_S))
             assert first is second
         assert len(broker.requests) == 1
+
+    asyncio.run(run())
+
+
+def test_broker_that_stops_reading_does_not_hold_up_the_end() -> None:
+    async def run() -> None:
+        never = asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            size = int.from_bytes(await reader.readexactly(4), "big")
+            correlation_id = (await reader.readexactly(size))[4:8]
+            answer = correlation_id + encode_message(all_apis(), ApiVersionsRequest.VERSION_MAX)
+            writer.write(len(answer).to_bytes(4, "big") + answer)
+            await never.wait()
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 10) as server, asyncio.timeout(60):
+            address = Address("127.0.0.1", server.sockets[0].getsockname()[1])
+            async with NodePool([address], IDENTITY) as pool:
+                connection = await pool.to_any(TIMEOUT_S)
+                endless = ListGroupsRequest(states_filter=["x" * 30_000] * 1_000)
+                with pytest.raises(RequestTimedOut):
+                    await connection.request(endless, ListGroupsResponse, 0.2)
+            never.set()
 
     asyncio.run(run())

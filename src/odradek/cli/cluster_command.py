@@ -61,7 +61,13 @@ def add_cluster_arguments(parser: argparse.ArgumentParser, *, outputs: Sequence[
     """The options of every command that talks to a cluster."""
     parser.add_argument("-b", "--bootstrap", default=BOOTSTRAP_DEFAULT, metavar="HOST:PORT,...", help=f"default: {BOOTSTRAP_DEFAULT}")
     parser.add_argument("-o", "--output", choices=outputs, default=TABLE, help="table for people, one JSON object a line for programs")
-    parser.add_argument("--timeout", type=duration_ms, default=TIMEOUT_DEFAULT, metavar="TIME", help=f"default: {TIMEOUT_DEFAULT}")
+    parser.add_argument(
+        "--timeout",
+        type=duration_ms,
+        default=TIMEOUT_DEFAULT,
+        metavar="TIME",
+        help=f"how long each step may take; default: {TIMEOUT_DEFAULT}",
+    )
 
 
 def add_watch_argument(parser: argparse.ArgumentParser) -> None:

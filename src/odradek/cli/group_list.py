@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
 from typing import Final
 
 from odradek.cli.cluster_command import Report, add_cluster_arguments, add_watch_argument, broker_data, broker_name, look
+from odradek.cli.one_of import OneOf
 from odradek.cli.table import JSON, lines_of
 from odradek.client.admin.admin_client import AdminClient
 from odradek.client.core.group_calls import GroupListing
@@ -20,8 +20,8 @@ _COLUMNS: Final = ("group", "type", "protocol", "state", "coordinator")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--state", type=_one_of(STATES), action="extend", default=[], metavar="STATE,...", help=f"of {', '.join(STATES)}")
-    parser.add_argument("--type", type=_one_of(TYPES), action="extend", default=[], metavar="TYPE,...", help=f"of {', '.join(TYPES)}")
+    parser.add_argument("--state", type=OneOf(STATES), action="extend", default=[], metavar="STATE,...", help=f"of {', '.join(STATES)}")
+    parser.add_argument("--type", type=OneOf(TYPES), action="extend", default=[], metavar="TYPE,...", help=f"of {', '.join(TYPES)}")
     parser.add_argument("--lag", action="store_true", help="also how many members it has, and its lag over all partitions")
     add_cluster_arguments(parser)
     add_watch_argument(parser)
@@ -59,17 +59,3 @@ def _row(admin: AdminClient, group: GroupListing, output: str) -> dict[str, obje
         "state": group.state or None,
         **coordinator,
     }
-
-
-class _one_of:
-    """The type of an option whose value is one or several of some words, whatever their case."""
-
-    def __init__(self, words: Iterable[str]) -> None:
-        self._word_by_lower = {word.lower(): word for word in words}
-
-    def __call__(self, text: str) -> list[str]:
-        words = [part.strip().lower() for part in text.split(",")]
-        unknown = [word for word in words if word not in self._word_by_lower]
-        if unknown:
-            raise argparse.ArgumentTypeError(f"{', '.join(unknown)!r} is none of {', '.join(self._word_by_lower.values())}")
-        return [self._word_by_lower[word] for word in words]

@@ -60,14 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--to-earliest", dest="target", action="store_const", const=ToEarliest(), help="the first record there is")
     where.add_argument("--to-latest", dest="target", action="store_const", const=ToLatest(), help="the end")
     where.add_argument("--to-current", dest="target", action="store_const", const=ToCurrent(), help="what is committed, else the end")
-    where.add_argument("--to-offset", dest="target", type=lambda text: ToOffset(int(text)), metavar="N", help="kept within what there is")
-    where.add_argument(
-        "--shift-by", dest="target", type=lambda text: ShiftBy(int(text)), metavar="N", help="from what is committed; may be negative"
-    )
+    where.add_argument("--to-offset", dest="target", type=_to_offset, metavar="N", help="kept within what there is")
+    where.add_argument("--shift-by", dest="target", type=_shift_by, metavar="N", help="from what is committed; may be negative")
     where.add_argument(
         "--to-datetime",
         dest="target",
-        type=lambda text: ToTimestamp(timestamp_ms(text)),
+        type=_to_datetime,
         metavar="TIME",
         help="ISO 8601; UTC without a zone",
     )
@@ -99,6 +97,25 @@ def run(options: argparse.Namespace) -> int:
         return report
 
     return change(options, deed)
+
+
+def _to_offset(text: str) -> ToOffset:
+    return ToOffset(_number(text))
+
+
+def _shift_by(text: str) -> ShiftBy:
+    return ShiftBy(_number(text))
+
+
+def _to_datetime(text: str) -> ToTimestamp:
+    return ToTimestamp(timestamp_ms(text))
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
 
 
 async def _plans(

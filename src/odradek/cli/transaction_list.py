@@ -7,6 +7,7 @@ from typing import Final
 
 from odradek.cli.cluster_command import Report, add_cluster_arguments, add_watch_argument, look
 from odradek.cli.durations import duration_ms
+from odradek.cli.one_of import OneOf
 from odradek.cli.table import lines_of
 from odradek.client.admin.admin_client import AdminClient
 from odradek.client.core.transaction_calls import TransactionFilter
@@ -17,9 +18,7 @@ _COLUMNS: Final = ("transactional_id", "coordinator_id", "producer_id", "state")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--state", action="append", default=[], choices=STATES, metavar="STATE", help=f"of {', '.join(STATES)}; can be repeated"
-    )
+    parser.add_argument("--state", type=OneOf(STATES), action="extend", default=[], metavar="STATE,...", help=f"of {', '.join(STATES)}")
     parser.add_argument("--producer-id", action="append", default=[], type=int, metavar="ID", help="can be repeated")
     parser.add_argument(
         "--running-longer-than", "--duration-filter", type=duration_ms, metavar="TIME", help="only transactions that are open for longer"

@@ -203,4 +203,5 @@ class Connection:
         for one in waiting:
             if not one.answer.done():
                 one.answer.set_exception(ConnectionLost(f"{self.address}: {reason}"))
-        self._writer.close()
+        # Whatever has not left yet is of no use, and a peer that takes nothing must not hold up the end.
+        self._writer.transport.abort()

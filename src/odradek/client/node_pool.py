@@ -45,16 +45,16 @@ class NodePool:
         self._connections: dict[Address, Connection] = {}
         self._opening: dict[Address, asyncio.Future[Connection]] = {}
         self._tasks = asyncio.TaskGroup()
-        self._readers: list[asyncio.Task[None]] = []
+        self._readers: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for connection in self._connections.values():
+        for connection in list(self._connections.values()):
             await connection.close()
-        for reader in self._readers:
+        for reader in list(self._readers):
             reader.cancel()
         # The readers never fail, so there is nothing to gather with what ends the block: it goes on its way as it is.
         await self._tasks.__aexit__(None, None, None)
@@ -140,7 +140,9 @@ class NodePool:
         except OSError as error:
             raise ConnectionLost(f"{address}: {_reason(error)}") from error
         connection = Connection(address, reader, writer, self._identity)
-        self._readers.append(self._tasks.create_task(connection.run(), name=f"answers of {address}"))
+        reading = self._tasks.create_task(connection.run(), name=f"answers of {address}")
+        self._readers.add(reading)
+        reading.add_done_callback(self._readers.discard)
         try:
             await connection.negotiate(timeout_s)
         except BaseException:
