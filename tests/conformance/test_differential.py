@@ -17,6 +17,7 @@ from tests.conformance.differential import (
     scripts_consumer_groups,
     scripts_frames,
     scripts_group_tools,
+    scripts_null_names,
     scripts_offsets,
     scripts_others,
     scripts_produce,
@@ -37,6 +38,7 @@ _TRANSCRIPTS: Final = Path(__file__).with_name("differential") / "transcripts"
 COLLECTIONS: Final = (
     scripts_classic_groups,
     scripts_classic_refusals,
+    scripts_null_names,
     scripts_offsets,
     scripts_group_tools,
     scripts_consumer_groups,
