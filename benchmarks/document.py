@@ -34,7 +34,8 @@ _HOW: Final = """## How it is measured
   length, the correlation id and the error codes of every response; afterwards the ends of the logs must add up to what was acknowledged. At
   a pace the clock of a request starts when it was due, not when it could be sent, so a pause of the broker counts in full.
 - "Our frame driver" (`benchmarks/group_load.py`, `benchmarks/transaction_load.py`) is Python that speaks the protocol of many clients in
-  one process, each with its own connection and with the waiting times of real clients. Frames of transactions are encoded beforehand. The
+  one process, each with its own connection and with the waiting times of real clients. Frames of transactions are encoded beforehand; how
+  many there are is measured as fast as they go, and how long a commit takes at a pace that both brokers keep. The
   partitions must hold what was committed, markers included; a partition of a group that two members own ends the measurement.
 - What is read is checked too: the first response of each fetch row is decoded and the checksums of its batches are computed.
 

@@ -1,10 +1,11 @@
 """Transactional producers by the frame: each joins its partition, writes one batch, commits, and begins again, in a process of its own.
 
-    python -m benchmarks.transaction_load ADDRESS TOPIC PARTITIONS PRODUCERS TRANSACTION_VERSION WARM_S MEASURED_S PROCESS
+    python -m benchmarks.transaction_load ADDRESS TOPIC PARTITIONS PRODUCERS TRANSACTION_VERSION RATE WARM_S MEASURED_S PROCESS
 
 Transaction version 1 is what librdkafka speaks: AddPartitionsToTxn, Produce, EndTxn, each when the one before is answered. Version 2 is
 what Java's client speaks (KIP-890): Produce joins the partition itself, and every end brings another epoch. Both are told
 CONCURRENT_TRANSACTIONS while the markers of the last transaction are being written, and ask again after as long as these clients wait.
+RATE is how many transactions each producer begins in a second, evenly; 0: the next as soon as the last is committed.
 
 The frames are encoded beforehand; of each transaction only producer, epoch, sequence and checksum are written into them. One thread serves
 all producers, each with a connection of its own and one request under way. What was measured is printed as JSON: transactions that were
@@ -147,8 +148,12 @@ class Counts:
 class TransactionalProducer:
     """One producer. `answered` takes in what has come and says after how many seconds `send` is to be called, None if it is not."""
 
-    def __init__(self, address: tuple[str, int], name: str, topic: str, partition: int, transaction_version: int, counts: Counts) -> None:
+    def __init__(
+        self, address: tuple[str, int], name: str, topic: str, partition: int, transaction_version: int, counts: Counts, rate: float = 0
+    ) -> None:
         self._counts = counts
+        self._interval_s = 1 / rate if rate else 0.0
+        self._due = time.monotonic()
         self._is_new = transaction_version == 2
         self._end_version = END_VERSION[transaction_version]
         self._producer = _begun(address, name)
@@ -213,7 +218,17 @@ class TransactionalProducer:
             raise UnexpectedAnswer(f"{ask.__name__.strip('_')}: error code {code}")
         self._step = (self._step + 1) % len(self._steps)
         self.is_done = self.is_stopping and self._step == 0
-        return None if self.is_done else 0
+        if self.is_done:
+            return None
+        return self._pause_s() if self._step == 0 else 0
+
+    def _pause_s(self) -> float:
+        """How long the next transaction has time. One that is late does not make up for it: its commit is timed, not its beginning."""
+        if self._interval_s == 0:
+            return 0
+        now = time.monotonic()
+        self._due = max(self._due + self._interval_s, now)
+        return self._due - now
 
     def _code_of(self, ask: object, response: bytes) -> int:
         if ask == self._ask_to_join:
@@ -338,11 +353,11 @@ def measured(
 
 
 def main() -> int:
-    address, topic, partition_count, producer_count, version, warm_s, measured_s, process_id = sys.argv[1:]
+    address, topic, partition_count, producer_count, version, rate, warm_s, measured_s, process_id = sys.argv[1:]
     host, _, port = address.rpartition(":")
     counts = Counts()
     producers = [
-        TransactionalProducer((host, int(port)), f"{topic}-{index}", topic, index % int(partition_count), int(version), counts)
+        TransactionalProducer((host, int(port)), f"{topic}-{index}", topic, index % int(partition_count), int(version), counts, float(rate))
         for index in range(int(producer_count))
     ]
     print(json.dumps(measured(producers, counts, float(warm_s), float(measured_s), int(process_id))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -127,6 +128,17 @@ def test_a_producer_of_version_2_gets_another_epoch_with_every_end(coordinator: 
     assert batches(coordinator) == [(PRODUCER_ID, epoch, 0) for epoch in range(coordinator.ended)]
     ends = [request for request in coordinator.requests if isinstance(request, EndTxnRequest)]
     assert [(end.producer_epoch, end.committed) for end in ends] == [(epoch, True) for epoch in range(coordinator.ended)]
+
+
+def test_a_producer_at_a_pace_begins_no_sooner_than_it_is_due(broker: ScriptedBroker) -> None:
+    counts = Counts()
+    address = broker.as_broker()
+    began = time.monotonic()
+    load = Load([TransactionalProducer((address.host, address.port), "name", TOPIC, 0, 2, counts, rate=20)])
+
+    committed(load, counts)
+
+    assert time.monotonic() - began >= (TRANSACTIONS - 1) / 20
 
 
 @pytest.mark.parametrize("transaction_version", sorted(END_VERSION))
