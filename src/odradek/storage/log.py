@@ -442,6 +442,7 @@ class Log:
         try:
             for segment in self.segments.between(self.recovery_point, up_to):
                 segment.write_indexes()
+                self._writer.names_version += segment.transaction_index.take_new_name()
                 files.extend(segment.files_to_sync())
             self.leader_epochs.write_changes()
         except OSError as error:
@@ -533,7 +534,10 @@ class Log:
     def take_producer_snapshot(self, *, sync: bool = True) -> None:
         """Write a producer snapshot at the log end if there is none."""
         self.producers.end_offset = self.log_end_offset
-        self.producers.take_snapshot(sync=sync)
+        snapshot = self.producers.take_snapshot(sync=sync)
+        if snapshot is not None and self.producers.entries:
+            # Of a log without producers nobody misses it.
+            self._writer.names_version += 1
 
     def close(self) -> None:
         """Write a producer snapshot and the last index entries, make everything durable, and let go of the files.
@@ -560,10 +564,13 @@ class Log:
 
     def _sync_leftovers(self) -> None:
         """Wait for what lies beside batches that were durable when it was written, so that no flush has waited for it."""
-        for path in self._writer.paths_to_sync:
+        writer = self._writer
+        for path in writer.paths_to_sync:
             with suppress(FileNotFoundError):
                 self.place.filesystem.fsync(path)
-        self._writer.paths_to_sync.clear()
+        writer.paths_to_sync.clear()
+        if writer.names_version > writer.durable_names_version:
+            self.place.filesystem.fsync_directory(self.directory)
 
     def go_offline(self) -> None:
         """Take nothing more: the directory has failed, or the log is deleted."""

@@ -33,7 +33,7 @@ class AbortedTransaction:
 class TransactionIndex:
     """The transaction index of one segment; read whole when asked for, because it is small or absent."""
 
-    __slots__ = ("_aborted", "_base_offset", "_waiting_count", "handle")
+    __slots__ = ("_aborted", "_base_offset", "_is_name_new", "_waiting_count", "handle")
 
     def __init__(self, handle: FileHandle, base_offset: int, *, is_new: bool) -> None:
         self.handle = handle
@@ -41,6 +41,7 @@ class TransactionIndex:
         # How many of the last entries are not in the file yet.
         self._waiting_count = 0
         self._aborted: list[AbortedTransaction] | None = [] if is_new else None
+        self._is_name_new = False
 
     def append(self, aborted: AbortedTransaction) -> None:
         """Add an entry, whose marker is in the log already, and bring it to the file with all that wait.
@@ -68,6 +69,12 @@ class TransactionIndex:
             file.truncate(written_size)
         file.append(_encoded(entries[-self._waiting_count :]))
         self._waiting_count = 0
+        self._is_name_new = self._is_name_new or not written_size
+
+    def take_new_name(self) -> bool:
+        """Whether the file may have been made since the last time this was asked, so that its name is to be waited for too."""
+        is_name_new, self._is_name_new = self._is_name_new, False
+        return is_name_new
 
     def entries(self) -> list[AbortedTransaction]:
         """All entries; the list belongs to the index.
