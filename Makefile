@@ -18,7 +18,7 @@ GENERATORS := tools.generate_protocol tools.generate_compatibility
 help:
 	@echo 'make run      install into $(VENV) and start a node: data in ./data, clients at $(HOST):$(PORT)'
 	@echo 'make test     all checks, then all tests'
-	@echo 'make simulate SEEDS=200 stories of SECONDS=20 each in a test tube (FIRST= says the first seed); what fails is kept'
+	@echo 'make simulate SEEDS=200 of each kind of story of SECONDS=20 in a test tube (FIRST= says the first seed); what fails is kept'
 	@echo 'make torture  kill a node under load ROUNDS=100 times (SEED= repeats the plan), and see what it has lost'
 	@echo 'make churn    members of a group join, leave, die and fall silent for SECONDS=120 in each PROTOCOL= (SEED= repeats the plan)'
 	@echo 'make exactly-once  copy 100,000 records in transactions while copiers and node are killed, ROUNDS=5 times (SEED= repeats the plan)'
@@ -41,10 +41,13 @@ test: check
 	@PYTHON='$(abspath $(BIN)/python)' bash tests/conformance/setup
 	$(BIN)/pytest $(PYTEST_ARGUMENTS)
 
-# Half a second a seed; SEEDS=0 goes on until Ctrl-C. A seed that fails is said with the line that replays it, and kept for the tests.
+# A second or two a seed; STORY= runs one kind alone, then SEEDS=0 goes on until Ctrl-C. A seed that fails is said with the line that
+# replays it, and kept for the tests.
 simulate: $(VENV)/.development $(VENV)/.compiled
-	PYTHONPATH=src:. $(BIN)/python -m odradek.testing.simulate --seeds $(or $(SEEDS),200) --seconds $(or $(SECONDS),20) \
-	  $(if $(FIRST),--first $(FIRST)) --keep tests/simulation/kept_seeds.txt
+	@for story in $(or $(STORY),records coordinators); do \
+	  PYTHONPATH=src:. $(BIN)/python -m odradek.testing.simulate --story $$story --seeds $(or $(SEEDS),200) --seconds $(or $(SECONDS),20) \
+	    $(if $(FIRST),--first $(FIRST)) --keep tests/simulation/kept_seeds_of_$$story.txt || failed=1; \
+	done; exit $${failed:-0}
 
 faults: $(VENV)/.development $(VENV)/.compiled
 	ODRADEK_FAULTS=full $(BIN)/pytest tests/storage/faults

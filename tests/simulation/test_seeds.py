@@ -15,7 +15,7 @@ from odradek.testing.simulation import SimulationPlan, simulate
 
 SEEDS_COUNT = 200
 SEEDS_PER_TEST = 10
-KEPT_SEEDS = Path(__file__).parent / "kept_seeds.txt"
+KEPT_SEEDS = Path(__file__).parent / "kept_seeds_of_records.txt"
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS_COUNT, SEEDS_PER_TEST))

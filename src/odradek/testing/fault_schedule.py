@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -121,8 +121,10 @@ class FailInDirectory(FailInOperation):
 class FaultSchedule:
     """Carries out what was drawn."""
 
-    def __init__(self, scene: Scene, budget: FaultBudget, seconds: int) -> None:
+    def __init__(self, scene: Scene, budget: FaultBudget, seconds: int, crash_kinds: Sequence[CrashKind] = tuple(CrashKind)) -> None:
+        """`crash_kinds` are those that a crash may be of which the budget does not say."""
         self._scene = scene
+        self._crash_kinds = crash_kinds
         self._node = scene.node
         self._dice = scene.dice_for("faults")
         self._drawn = budget.draw(seconds, self._dice)
@@ -274,4 +276,4 @@ class FaultSchedule:
             self._node.lose_power(kind)
 
     def _some_kind(self) -> CrashKind:
-        return self._dice.choice((CrashKind.PROCESS, CrashKind.POWER))
+        return self._dice.choice(self._crash_kinds)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 
 from odradek.testing.checkers import Judge, all_checkers
@@ -68,26 +68,30 @@ def simulate(seed: int, plan: SimulationPlan | None = None, *, lines_max: int | 
     return _Run(seed, plan or SimulationPlan(), lines_max).outcome()
 
 
+def run_story(tube: Tube, story: Coroutine[object, object, None], scene: Scene) -> Outcome:
+    """Let a story happen in its tube, and say what became of it."""
+    failure: str | None = None
+    try:
+        tube.run(story)
+    except BaseExceptionGroup as errors:
+        failure = _told(_first_of(errors))
+    except Exception as error:
+        failure = _told(error)
+    if failure is None and tube.mistakes:
+        failure = f"the node made a mistake: {tube.mistakes[0]}"
+    trace = tube.trace
+    return Outcome(tube.seed, failure, trace.digest, trace.lines_count, tuple(trace.lines), dict(scene.counts))
+
+
 class _Run:
     def __init__(self, seed: int, plan: SimulationPlan, lines_max: int | None) -> None:
         self._plan = plan
         self._tube = Tube(seed, lines_max=lines_max)
-        settings = _drawn_settings(self._tube.dice_for("settings")) | dict(plan.settings)
+        settings = drawn_settings(self._tube.dice_for("settings")) | dict(plan.settings)
         self._scene = Scene(self._tube.around, self._tube.node(NODE, settings), Judge(all_checkers()))
 
     def outcome(self) -> Outcome:
-        tube = self._tube
-        failure: str | None = None
-        try:
-            tube.run(self._story())
-        except BaseExceptionGroup as errors:
-            failure = _told(_first_of(errors))
-        except Exception as error:
-            failure = _told(error)
-        if failure is None and tube.mistakes:
-            failure = f"the node made a mistake: {tube.mistakes[0]}"
-        trace = tube.trace
-        return Outcome(tube.seed, failure, trace.digest, trace.lines_count, tuple(trace.lines), dict(self._scene.counts))
+        return run_story(self._tube, self._story(), self._scene)
 
     async def _story(self) -> None:
         async with asyncio.timeout(self._plan.seconds + ENDING_S_MAX):
@@ -152,7 +156,7 @@ class _Run:
             raise BrokenPromise("clean start", f"after a stop in good order the start did: {rebuilt[0]}")
 
 
-def _drawn_settings(dice: random.Random) -> dict[str, str]:
+def drawn_settings(dice: random.Random) -> dict[str, str]:
     """A node with one log directory or two, whose quorum begins new segments and writes snapshots now and then."""
     drawn = {"log.dirs": dice.choice((LOG_DIRECTORY, f"{LOG_DIRECTORY},{SECOND_LOG_DIRECTORY}"))}
     if dice.random() < 0.5:
