@@ -113,6 +113,28 @@ def test_a_follower_sees_what_another_one_staged_before_it_as_written() -> None:
     in_a_turn(work)
 
 
+def test_every_follower_is_called_after_a_write_that_was_made_for_a_later_one() -> None:
+    """What the second stages is written before the third is called; the first, whose partition it is, has to see it all the same."""
+
+    def work(node: SmallNode, turn: Turn, appends: AppendTurn) -> None:
+        seen_by_first: list[int] = []
+        has_staged: list[bool] = []
+
+        def second() -> None:
+            if not has_staged:
+                has_staged.append(True)
+                stage(node, appends, "prices")
+
+        appends.add_follower(lambda: seen_by_first.append(node.partition("prices").log.log_end_offset))
+        appends.add_follower(second)
+        appends.add_follower(lambda: None)
+        turn.end()
+
+        assert seen_by_first == [0, 1]
+
+    in_a_turn(work)
+
+
 def test_a_follower_that_fails_stops_neither_the_others_nor_the_turn() -> None:
     def work(node: SmallNode, turn: Turn, appends: AppendTurn) -> None:
         called: list[str] = []

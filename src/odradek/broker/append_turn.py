@@ -162,17 +162,20 @@ class AppendTurn:
         turn all are done before the producer has its answer, so that its next transaction never finds the last one still ending; in a
         turn each it was told CONCURRENT_TRANSACTIONS 95 times of 100, and waited 20 ms each time.
         """
-        while True:
+        is_over = False
+        while not is_over:
+            is_over = True
             for follower in self._followers:
                 if self._dirty:
+                    # Those before this one have not seen it.
+                    is_over = False
                     self._write_all()
                 try:
                     follower()
                 except Exception:
                     # One coordinator's mistake must neither stop the answers of this turn nor the others.
                     log.exception("what follows the writes failed")
-            if not self._dirty:
-                return
+            is_over = is_over and not self._dirty
 
     def _write_all(self) -> None:
         if not self._dirty:
