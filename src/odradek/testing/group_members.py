@@ -39,7 +39,14 @@ REBALANCE_TIMEOUT_MS = 15_000
 # JoinGroup and SyncGroup are answered when everybody else is ready.
 PATIENCE_MS = REBALANCE_TIMEOUT_MS + 10_000
 NOT_A_MEMBER = frozenset(
-    {ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION, ErrorCode.FENCED_MEMBER_EPOCH, ErrorCode.REBALANCE_IN_PROGRESS}
+    {
+        ErrorCode.UNKNOWN_MEMBER_ID,
+        ErrorCode.ILLEGAL_GENERATION,
+        ErrorCode.FENCED_MEMBER_EPOCH,
+        ErrorCode.REBALANCE_IN_PROGRESS,
+        # The last members that KIP-848 knows of were put out, and the group is one of the classic protocol since.
+        ErrorCode.GROUP_ID_NOT_FOUND,
+    }
 )
 SUBSCRIPTION_VERSION = 3
 CONSUMER = "consumer"
