@@ -38,7 +38,6 @@ from odradek.testing.transaction_checks import check_copy
 from odradek.testing.transaction_history import find_anomalies
 from odradek.testing.transaction_operations import (
     EndsTold,
-    EndTold,
     Isolation,
     OffsetFetched,
     Operation,
@@ -48,7 +47,7 @@ from odradek.testing.transaction_operations import (
 from tests.conformance.clients.librdkafka import Librdkafka
 from tests.integration.copier_process import origin_of
 from tests.integration.members import CLASSIC, CONSUMER, NODE_SETTINGS, value_of
-from tests.integration.reading import read_to_end
+from tests.integration.reading import ReadToEnd, read_to_end
 from tests.support import reference_kafka
 from tests.support.odradek_node import OdradekNode, free_port
 from tests.support.wire_client import WireClient
@@ -131,6 +130,11 @@ class Copiers(ABC):
     def original(self, value: bytes) -> bytes:
         """The record that this is a copy of."""
 
+    @property
+    def writes_down(self) -> bool:
+        """Whether `operations` are all there were."""
+        return False
+
     def operations(self) -> list[Operation]:
         """What they have written down."""
         return []
@@ -184,6 +188,10 @@ class LibrdkafkaCopiers(Copiers):
     def original(self, value: bytes) -> bytes:
         return origin_of(value.decode()).encode()
 
+    @property
+    def writes_down(self) -> bool:
+        return True
+
     def operations(self) -> list[Operation]:
         lines = [line for log in sorted(self.directory.glob("*.operations")) for line in log.read_text().splitlines(keepends=True)]
         # A kill can tear the last line of a process.
@@ -221,6 +229,7 @@ class Copy:
         self._node = OdradekNode(directory, _SETTINGS, port=free_port())
         self._directory = directory
         self._is_java = is_java
+        self._targets = [TopicPartition(TARGET, n) for n in range(PARTITION_COUNT)]
         self._ends = {n: len(range(n, plan.records, PARTITION_COUNT)) for n in range(PARTITION_COUNT)}
         self._outcome = Outcome()
 
@@ -287,56 +296,64 @@ class Copy:
     # The judgement
 
     def _judge(self, copiers: Copiers) -> None:
-        bootstrap = self._node.bootstrap
-        partitions = [TopicPartition(TARGET, n) for n in range(PARTITION_COUNT)]
         operations = copiers.operations()
+        asked_at = time.monotonic_ns()
+        everything, committed = self._read_back()
         offsets = self._committed()
+        at = time.monotonic_ns()
+        for one in self._targets:
+            read = everything[one]
+            fetched = OffsetFetched(
+                asked_at=asked_at, at=at, group=TARGET, topic=SOURCE, partition=one.partition, offset=offsets[one.partition]
+            )
+            ends = EndsTold(
+                at=at,
+                topic=one.topic,
+                partition=one.partition,
+                log_start_offset=0,
+                last_stable_offset=committed[one].end,
+                high_watermark=read.end,
+            )
+            operations += [
+                _looks_at(one, Isolation.READ_UNCOMMITTED, read, asked_at, at),
+                _looks_at(one, Isolation.READ_COMMITTED, committed[one], asked_at, at),
+                fetched,
+                ends,
+            ]
+            copies = [copiers.original(value).decode() for _, value in committed[one].records]
+            source = [value_of(one.partition, offset).decode() for offset in range(self._ends[one.partition])]
+            self._outcome.faults += [f"{one}: {anomaly}" for anomaly in check_copy(source, copies)]
+            self._outcome.copied += len(copies)
+            self._outcome.aborted_records += len(read.records) - len(copies)
+        if copiers.writes_down:
+            self._outcome.operations = len(operations)
+            self._outcome.faults += map(str, find_anomalies(operations))
+
+    def _read_back(self) -> tuple[dict[TopicPartition, ReadToEnd], dict[TopicPartition, ReadToEnd]]:
+        """What readers of everything and of committed records see, once no transaction is open any more."""
         deadline = time.monotonic() + SETTLE_SECONDS_MAX
         while True:
-            asked_at = time.monotonic_ns()
-            everything = read_to_end(bootstrap, partitions, Isolation.READ_UNCOMMITTED)
-            committed = read_to_end(bootstrap, partitions, Isolation.READ_COMMITTED)
-            if all(committed[one].end == everything[one].end for one in partitions) or time.monotonic() > deadline:
-                break
-        faults = self._outcome.faults
-        for one in partitions:
-            source = [value_of(one.partition, offset).decode() for offset in range(self._ends[one.partition])]
-            copies = [copiers.original(value).decode() for _, value in committed[one].records]
-            faults += [f"{one}: {anomaly}" for anomaly in check_copy(source, copies)]
-            self._outcome.copied += len(copies)
-            self._outcome.aborted_records += len(everything[one].records) - len(copies)
-            at = time.monotonic_ns()
-            if committed[one].end != everything[one].end:
-                faults.append(f"{one} is stable up to {committed[one].end} of {everything[one].end}, and everybody is gone")
-            for isolation, read in ((Isolation.READ_UNCOMMITTED, everything[one]), (Isolation.READ_COMMITTED, committed[one])):
-                operations.append(
-                    Polled(
-                        asked_at=asked_at,
-                        at=at,
-                        reader=f"reader of {isolation}",
-                        isolation=isolation,
-                        topic=one.topic,
-                        partition=one.partition,
-                        position=0,
-                        next_position=read.end,
-                        records=tuple((offset, value.decode()) for offset, value in read.records),
-                    )
-                )
-            operations += [
-                EndsTold(
-                    at=at,
-                    topic=one.topic,
-                    partition=one.partition,
-                    log_start_offset=0,
-                    last_stable_offset=committed[one].end,
-                    high_watermark=everything[one].end,
-                ),
-                OffsetFetched(asked_at=asked_at, at=at, group=TARGET, topic=SOURCE, partition=one.partition, offset=offsets[one.partition]),
-            ]
-        if not self._is_java:
-            self._outcome.operations = len(operations)
-            faults += map(str, find_anomalies(operations))
-            assert any(isinstance(operation, EndTold) for operation in operations)
+            committed = read_to_end(self._node.bootstrap, self._targets, Isolation.READ_COMMITTED)
+            everything = read_to_end(self._node.bootstrap, self._targets, Isolation.READ_UNCOMMITTED)
+            open_still = [one for one in self._targets if committed[one].end != everything[one].end]
+            if not open_still:
+                return everything, committed
+            assert time.monotonic() < deadline, f"transactions are open in {open_still}, and everybody is gone"
+
+
+def _looks_at(one: TopicPartition, isolation: Isolation, read: ReadToEnd, asked_at: int, at: int) -> Operation:
+    """A reading of a whole partition as what it is in a history."""
+    return Polled(
+        asked_at=asked_at,
+        at=at,
+        reader=f"reader of {isolation}",
+        isolation=isolation,
+        topic=one.topic,
+        partition=one.partition,
+        position=0,
+        next_position=read.end,
+        records=tuple((offset, value.decode()) for offset, value in read.records),
+    )
 
 
 def main() -> int:

@@ -114,6 +114,27 @@ def test_answer_that_was_lost_is_given_again() -> None:
 
     assert one.beat().error_code == ErrorCode.NONE
     assert one.epoch == epoch + 1
+    assert len(one.holds["orders"]) == 6, "what it did not hear of is told again, though it did not say that it missed anything"
+
+
+def test_partition_that_was_told_in_a_lost_answer_of_the_same_epoch_is_told_again() -> None:
+    """librdkafka says again what it has when an answer comes too late; nobody else could have the partition meanwhile."""
+    story = story_of()
+    one, two = Consumer(story, "one"), Consumer(story, "two")
+    one.join()
+    settle(story, one)
+    two.join()
+    one.beat()
+    two.beat()
+    one.beat()
+    epoch, holds = two.epoch, dict(two.holds)
+    lost = story.consumer_heartbeat("two", epoch, owned=holds)
+    assert (lost.member_epoch, lost.assignment is not None) == (epoch, True)
+
+    again = story.consumer_heartbeat("two", epoch, owned=holds)
+
+    assert again.assignment == lost.assignment
+    assert story.consumer_heartbeat("two", epoch).assignment is None, "a member that does not say what it has is not told"
 
 
 def test_epochs_that_cannot_be_are_fenced() -> None:

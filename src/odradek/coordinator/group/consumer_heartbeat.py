@@ -111,7 +111,8 @@ class ConsumerHeartbeat:
             member_epoch=member.epoch,
             heartbeat_interval_ms=work.settings.consumer_heartbeat_interval_ms,
         )
-        if request.member_epoch == JOIN_EPOCH or _is_full(request) or member.assigned != work.before.assigned:
+        is_asking = request.member_epoch == JOIN_EPOCH or _is_full(request)
+        if is_asking or member.assigned != work.before.assigned or _has_missed_an_answer(request, work):
             response.assignment = _assignment(member)
         outcome = outcome_of(work, ticket, response)
         if converted is not None:
@@ -254,6 +255,18 @@ def _is_full(request: ConsumerGroupHeartbeatRequest) -> bool:
     """Whether the member says everything, as after a lost answer: then it has to be told everything."""
     is_subscribed = request.subscribed_topic_names is not None or request.subscribed_topic_regex is not None
     return request.rebalance_timeout_ms != NO_TIMEOUT and is_subscribed and request.topic_partitions is not None
+
+
+def _has_missed_an_answer(request: ConsumerGroupHeartbeatRequest, work: Working) -> bool:
+    """Whether the member cannot know of all it has, though it does not ask: it is an epoch behind, or says that it has less.
+
+    Apache Kafka tells nothing then, and its own clients ask. librdkafka, when an answer took longer than a heartbeat interval, says again
+    what it has and no more: it would never hear of a partition that nobody else can have.
+    """
+    if request.member_epoch != work.before.epoch:
+        return True
+    owned = work.owned
+    return owned is not None and any(partitions.keys() - owned.get(topic, set()) for topic, partitions in work.member.assigned.items())
 
 
 def _assignment(member: ConsumerMember) -> Assignment:
