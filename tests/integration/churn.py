@@ -20,14 +20,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from confluent_kafka import Consumer
+from confluent_kafka import TopicPartition as ConsumedPartition
+
 from odradek.base.identifiers import TopicPartition
 from tests.conformance.clients.librdkafka import Librdkafka
 from tests.integration.members import CLASSIC, CONSUMER, NODE_SETTINGS, POLL_INTERVAL_MS, SESSION_MS, now_ms
-from tests.integration.ownership import Assigned, Ended, Expectation, Note, Read, StoodStill, Verdict, from_line, judge
+from tests.integration.ownership import Assigned, Ended, Expectation, Note, Read, StoodStill, Verdict, as_line, from_line, judge
 from tests.integration.steady_writer import SteadyWriter
 from tests.support.odradek_node import OdradekNode
 
@@ -72,11 +76,12 @@ class Crowd:
     def __init__(self, directory: Path, name: str, protocol: str, bootstrap: str) -> None:
         self.name = name
         self.notes_file = directory / f"{name}.notes"
+        # What is noted of its members and not by them.
+        self.outside_file = directory / f"{name}.outside-notes"
         self.errors_file = directory / f"{name}.errors"
         self.present: list[str] = []
         self.stopped_ms: int | None = None
         self._everybody: list[str] = []
-        self._outside_notes: list[Note] = []
         command = [sys.executable, "-m", "tests.integration.member_process", protocol, bootstrap, TOPIC, str(self.notes_file)]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(_PROJECT / "src"), str(_PROJECT)])}
         with self.errors_file.open("w") as errors:
@@ -96,7 +101,7 @@ class Crowd:
         """SIGKILL, whatever it does at the moment."""
         self._process.kill()
         self._process.wait()
-        self._outside_notes += [Ended(member=name, at_ms=now_ms()) for name in self._everybody]
+        self._note(Ended(member=name, at_ms=now_ms()) for name in self._everybody)
 
     def stop(self) -> None:
         """Have it stand still, without a word to anybody."""
@@ -106,7 +111,8 @@ class Crowd:
     def go_on(self) -> None:
         """It never knows that it stood still, but by the clock."""
         assert self.stopped_ms is not None
-        self._outside_notes += [StoodStill(member=name, at_ms=self.stopped_ms, until_ms=now_ms()) for name in self._everybody]
+        still_ms, until_ms = self.stopped_ms, now_ms()
+        self._note(StoodStill(member=name, at_ms=still_ms, until_ms=until_ms) for name in self._everybody)
         self.stopped_ms = None
         self._process.send_signal(signal.SIGCONT)
 
@@ -126,8 +132,13 @@ class Crowd:
 
     def notes(self) -> list[Note]:
         """What its members have noted, and what was noted of them. A kill can tear the last line."""
-        lines = self.notes_file.read_text().splitlines(keepends=True) if self.notes_file.exists() else []
-        return [from_line(line) for line in lines if line.endswith("\n")] + self._outside_notes
+        files = [file for file in (self.notes_file, self.outside_file) if file.exists()]
+        lines = [line for file in files for line in file.read_text().splitlines(keepends=True)]
+        return [from_line(line) for line in lines if line.endswith("\n")]
+
+    def _note(self, notes: Iterable[Note]) -> None:
+        with self.outside_file.open("a") as file:
+            file.writelines(map(as_line, notes))
 
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -162,6 +173,7 @@ class Churn:
     def _live(self) -> Outcome:
         bootstrap = self._node.bootstrap
         Librdkafka(bootstrap).create_topic(TOPIC, partition_count=PARTITION_COUNT)
+        self._commit_beginnings(bootstrap)
         writer = SteadyWriter(bootstrap, self._partitions, self._dice.randrange(1 << 30), records_per_second=RECORDS_PER_SECOND)
         writer.start()
         for _ in range(PROCESS_COUNT):
@@ -185,6 +197,12 @@ class Churn:
         )
         self._outcome.verdict = judge(notes, expected)
         return self._outcome
+
+    def _commit_beginnings(self, bootstrap: str) -> None:
+        """A member that finds no commit asks where the log begins; librdkafka, if it had to ask twice, goes there twice."""
+        consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": TOPIC, "enable.auto.commit": False})
+        consumer.commit(offsets=[ConsumedPartition(TOPIC, n, 0) for n in range(PARTITION_COUNT)], asynchronous=False)
+        consumer.close()
 
     # The plan
 

@@ -4,7 +4,8 @@ A history is the notes that members made of themselves, and those that were made
 one clock. `judge` holds it to what a group promises whatever its members do, in either protocol:
 
 - every record is read by somebody;
-- a partition has one owner at a time, and one in each epoch of the group. Who stands still or is dead may believe what it likes;
+- a partition has one owner at a time, and one in each epoch of the group. Who stands still, is dead or was thought so may believe what it
+  likes until it is told;
 - an owner reads on without a gap or a repetition, and begins at the commit: not before the last one that was acknowledged to anybody when
   it got the partition, and not behind what anybody had asked to commit. So a record is read twice only if it was read after that commit;
 - nobody commits for a partition that has been given to another one;
@@ -214,15 +215,15 @@ class _History:
                 self._take(note)
         for reigns in self.reigns.values():
             for reign in reigns:
-                self._note_standstill(reign, still[reign.member], expected.without_owner_ms_max)
+                self._limit(reign, still[reign.member], expected.without_owner_ms_max)
 
-    def _note_standstill(self, reign: _Reign, still: list[tuple[int, int]], told_ms_max: int) -> None:
-        """Who stands still is not the owner from then on, whatever he has heard before and takes in when he wakes up."""
+    def _limit(self, reign: _Reign, still: list[tuple[int, int]], told_ms_max: int) -> None:
+        """Who stands still is not the owner from then on. Who hears that he was thought dead may have been so for a while."""
         reign.still = sorted(span for span in still if reign.begin_ms < span[1] and span[0] < reign.end_ms)
         if reign.still:
             reign.alone_until_ms = min(reign.alone_until_ms, max(reign.still[0][0], reign.begin_ms))
-        if reign.is_lost and any(until_ms <= reign.begin_ms and reign.end_ms - until_ms <= told_ms_max for _, until_ms in still):
-            reign.alone_until_ms = reign.begin_ms
+        if reign.is_lost:
+            reign.alone_until_ms = min(reign.alone_until_ms, max(reign.end_ms - told_ms_max, reign.begin_ms))
 
     def _take(self, note: Note) -> None:
         match note:
@@ -335,9 +336,12 @@ def _judge_commits(commits: list[_Commit], reigns: list[_Reign], faults: _Faults
     for commit in commits:
         if commit.acknowledged_ms is None:
             continue
-        begun = [reign for reign in reigns if reign.begin_ms < commit.asked_ms and reign.begin_ms < reign.alone_until_ms]
-        if begun and begun[-1].member != commit.member:
-            faults.add(f"{commit.member} has committed {commit.offset} at {commit.asked_ms} ms, and it belongs to {begun[-1]}")
+        begun = [reign for reign in reigns if reign.begin_ms < commit.asked_ms]
+        own_ms = max((reign.begin_ms for reign in begun if reign.member == commit.member), default=-1)
+        for reign in begun:
+            if reign.member != commit.member and own_ms < reign.begin_ms < reign.alone_until_ms:
+                faults.add(f"{commit.member} has committed {commit.offset} at {commit.asked_ms} ms, and {reign} has it since")
+                break
 
 
 def _judge_time_without_owner(reigns: list[_Reign], expected: Expectation, verdict: Verdict, faults: _Faults) -> None:

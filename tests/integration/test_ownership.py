@@ -108,9 +108,8 @@ def test_judge_allows_a_member_that_stood_still_to_believe_that_it_is_the_owner(
     assert verdict.lost == 1
 
 
-def test_judge_allows_a_member_that_wakes_up_to_take_in_what_it_was_told_before() -> None:
+def test_judge_allows_a_member_that_was_thought_dead_to_hear_of_it_late() -> None:
     history = [
-        StoodStill(member="a", at_ms=0, until_ms=200),
         assigned("b", 90, epoch=2),
         read("b", 150, 0, 9),
         assigned("a", 201, epoch=1),
@@ -118,9 +117,11 @@ def test_judge_allows_a_member_that_wakes_up_to_take_in_what_it_was_told_before(
         *committed("b", 203, 10),
     ]
 
-    assert judge(history, EXPECTED).faults == []
-    not_told = [*history[:4], released("a", 202)]
+    assert judge(history, replace(EXPECTED, begins_ms=90)).faults == []
+    not_told = [*history[:3], released("a", 202)]
     assert any("own it at the same time" in fault for fault in judge(not_told, EXPECTED).faults)
+    too_late = [*history[:3], released("a", 401, is_lost=True)]
+    assert any("own it at the same time" in fault for fault in judge(too_late, EXPECTED).faults)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def test_judge_allows_a_member_that_wakes_up_to_take_in_what_it_was_told_before(
                 read("b", 150, 0, 9),
                 *committed("a", 402, 5),
             ],
-            "a has committed 5 at 402 ms, and it belongs to b",
+            "a has committed 5 at 402 ms, and b (epoch None, 140 to 1000 ms) has it since",
         ),
     ],
 )
