@@ -7,6 +7,7 @@ because a scenario that Kafka itself fails says nothing about anyone else.
 
 import os
 import re
+import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
@@ -125,10 +126,13 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 def java() -> Iterator[Callable[[], ToolServer]]:
     """The JVM of the session for tools and consumers, started when a scenario first asks for it."""
     started: list[ToolServer] = []
+    # The members of a group ask for it at one time, each in its own thread.
+    starting = threading.Lock()
 
     def server() -> ToolServer:
-        if not started:
-            started.append(ToolServer())
+        with starting:
+            if not started:
+                started.append(ToolServer())
         return started[0]
 
     yield server

@@ -148,7 +148,7 @@ class KafkaPython:
 
 
 class JsonLinesMember:
-    """A programme of its own for the member: `franz_go/group.go`, `kafkajs/group.js`."""
+    """A programme of its own for the member: `franz_go/group.go`, `kafkajs/group.js`, `sarama/main.go`."""
 
     def __init__(self, place: Place, command: Sequence[str], protocol: str = "") -> None:
         self._process = JsonLinesProcess([*command, place.bootstrap])
@@ -252,4 +252,5 @@ KINDS: Final[Mapping[str, Kind]] = {
     "kafkajs": Kind(lambda place: JsonLinesMember(place, toolchain.kafkajs_command()), toolchain.missing_kafkajs),
     "franz-go-cooperative": _franz_go("cooperative-sticky"),
     "franz-go-consumer": _franz_go("consumer"),
+    "sarama": Kind(lambda place: JsonLinesMember(place, [str(toolchain.sarama_program())]), toolchain.missing_sarama),
 }

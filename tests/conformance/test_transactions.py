@@ -266,11 +266,12 @@ def test_a_copy_by_java_is_exact_and_each_transaction_has_its_epoch(
     assert told_of_producer(target) >= COPIED_BY_CLIENTS // COPIED_AT_ONCE_BY_CLIENTS
 
 
+@pytest.mark.parametrize("level", [0, 1])
 def test_a_copy_by_java_is_exact_where_the_cluster_is_of_an_older_version(
-    exact_copy: Callable[[str], str], told_of_producer: Callable[[str], int], transaction_version: Callable[[int], None]
+    level: int, exact_copy: Callable[[str], str], told_of_producer: Callable[[str], int], transaction_version: Callable[[int], None]
 ) -> None:
     """A Java producer follows the finalized `transaction.version`: below 2 it announces its partitions, and has one epoch."""
-    transaction_version(1)
+    transaction_version(level)
 
     target = exact_copy("java")
 

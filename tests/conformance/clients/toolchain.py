@@ -17,6 +17,10 @@ def franz_go_program() -> Path:
     return _CACHE_DIRECTORY / "franz-go"
 
 
+def sarama_program() -> Path:
+    return _CACHE_DIRECTORY / "sarama"
+
+
 def kafkajs_directory() -> Path:
     return _CACHE_DIRECTORY / "kafkajs"
 
@@ -27,7 +31,11 @@ def kafkajs_command() -> list[str]:
 
 
 def missing_franz_go() -> str | None:
-    return None if franz_go_program().exists() else f"the Go programme is not built: {_SETUP_HINT}"
+    return None if franz_go_program().exists() else f"franz-go is not built: {_SETUP_HINT}"
+
+
+def missing_sarama() -> str | None:
+    return None if sarama_program().exists() else f"sarama is not built: {_SETUP_HINT}"
 
 
 def missing_kafkajs() -> str | None:

@@ -60,7 +60,7 @@ def transactions_open_and_ended(story: Story) -> None:
     tools.run(TRANSACTIONS, "find-hanging")
     tools.run(TRANSACTIONS, "abort", "--topic", topic, "--partition", "0", "--start-offset", "99")
     tools.run(TRANSACTIONS, "forceTerminateTransaction", "--transactionalId", open_id)
-    tools.run(TRANSACTIONS, "describe", "--transactional-id", open_id, until="CompleteAbort|Empty")
+    tools.run(TRANSACTIONS, "describe", "--transactional-id", open_id, until="Empty")
     tools.run(TRANSACTIONS, "forceTerminateTransaction", "--transactionalId", f"{tools.name}-unknown")
     tools.run(TRANSACTIONS, "describe", "--transactional-id", f"{tools.name}-unknown")
 
