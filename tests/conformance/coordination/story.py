@@ -48,15 +48,10 @@ class Connection(Exchange):
     """One client of the story. A request that waits for others is sent with `begin`, and its answer told by `finish`."""
 
     def begin(self, request: Message, version: int) -> None:
-        self._correlation_id += 1
-        self.send_frame(self.frame_of(request, version))
-        self._begun = (request, version)
+        self.ask_later("", request, version)
 
     def finish(self, label: str) -> Message:
-        request, version = self._begun
-        answer = self.answer_to(request, version)
-        self.transcript.append(f"{label} v{version}: {self.notation.told(answer)}")
-        return answer
+        return self.hear(label)
 
 
 class Story:

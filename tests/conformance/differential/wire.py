@@ -83,12 +83,12 @@ class Exchange(AbstractContextManager["Exchange"]):
         self._send(request, version)
         self._waiting = (label, request, version)
 
-    def hear(self) -> Message:
-        """The answer to what was asked so, which is written down here."""
+    def hear(self, label_now: str | None = None) -> Message:
+        """The answer to what was asked so, which is written down here; under `label_now` where that says more than the label before."""
         assert self._waiting is not None, "nothing was asked"
         (label, request, version), self._waiting = self._waiting, None
         answer = self.answer_to(request, version)
-        self.note(label, answer, version)
+        self.note(label if label_now is None else label_now, answer, version)
         return answer
 
     def ask_each(self, label: str, request: Message, versions: Sequence[int]) -> None:
