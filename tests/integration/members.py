@@ -16,7 +16,7 @@ from typing import Any, Final, final
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as DeliveredMessage
 
-from tests.integration.ownership import Assigned, CommitAcknowledged, CommitAsked, Ended, Note, Read, Released
+from tests.integration.ownership import Assigned, CommitAcknowledged, CommitAsked, Ended, Leaving, Note, Read, Released
 
 SESSION_MS: Final = 4000
 # librdkafka waits as long for the answer to a heartbeat of KIP-848, and then says again what it has: without what it is being given at that
@@ -82,6 +82,10 @@ class Notebook:
             self.positions.pop(partition, None)
             self._committed.pop(partition, None)
         self._take(Released(member=self.member, at_ms=now_ms(), partitions=released, is_lost=is_lost))
+
+    def leaving(self) -> None:
+        self._flush()
+        self._take(Leaving(member=self.member, at_ms=now_ms()))
 
     def ended(self) -> None:
         self._flush()
@@ -214,6 +218,7 @@ class LibrdkafkaMember(NotingMember):
                 if self.is_commit_due():
                     self._commit(consumer)
         finally:
+            self.notebook.leaving()
             consumer.close()
 
     def _on_message(self, message: DeliveredMessage) -> None:

@@ -84,6 +84,14 @@ class StoodStill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leaving:
+    """The member reads nothing more: it commits and gives back what it has, or is thought dead before it gets to that."""
+
+    member: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """The member has left, or its process was killed."""
 
@@ -91,10 +99,10 @@ class Ended:
     at_ms: int
 
 
-Note = Assigned | Released | Read | CommitAsked | CommitAcknowledged | StoodStill | Ended
+Note = Assigned | Released | Read | CommitAsked | CommitAcknowledged | StoodStill | Leaving | Ended
 
 _KINDS: Final[Mapping[str, type[Note]]] = {
-    kind.__name__: kind for kind in (Assigned, Released, Read, CommitAsked, CommitAcknowledged, StoodStill, Ended)
+    kind.__name__: kind for kind in (Assigned, Released, Read, CommitAsked, CommitAcknowledged, StoodStill, Leaving, Ended)
 }
 
 
@@ -233,6 +241,9 @@ class _History:
             case Released():
                 for partition in note.partitions:
                     self._end(note.member, partition, note.at_ms, is_lost=note.is_lost)
+            case Leaving():
+                for reign in [reign for (member, _), reign in self._current.items() if member == note.member]:
+                    reign.alone_until_ms = min(reign.alone_until_ms, max(note.at_ms, reign.begin_ms))
             case Ended():
                 for member, partition in [key for key in self._current if key[0] == note.member]:
                     self._end(member, partition, note.at_ms, is_lost=False)

@@ -12,6 +12,7 @@ from tests.integration.ownership import (
     CommitAsked,
     Ended,
     Expectation,
+    Leaving,
     Note,
     Read,
     Released,
@@ -108,6 +109,22 @@ def test_judge_allows_a_member_that_stood_still_to_believe_that_it_is_the_owner(
     assert verdict.lost == 1
 
 
+def test_judge_allows_a_member_that_is_leaving_to_be_put_out_before_it_has_left() -> None:
+    history = [
+        assigned("a", 0),
+        read("a", 10, 0, 4),
+        *committed("a", 20, 5),
+        Leaving(member="a", at_ms=30),
+        assigned("b", 60),
+        read("b", 70, 5, 9),
+        Ended(member="a", at_ms=500),
+    ]
+
+    assert judge(history, EXPECTED).faults == []
+    stays = [note for note in history if not isinstance(note, Leaving)]
+    assert any("own it at the same time" in fault for fault in judge(stays, EXPECTED).faults)
+
+
 def test_judge_allows_a_member_that_was_thought_dead_to_hear_of_it_late() -> None:
     history = [
         assigned("b", 90, epoch=2),
@@ -184,6 +201,6 @@ def test_judge_looks_at_every_partition_that_there_is() -> None:
 
 
 def test_notes_come_back_from_their_lines() -> None:
-    notes = [*HANDED_OVER, StoodStill(member="a", at_ms=1, until_ms=2), Ended(member="b", at_ms=3)]
+    notes = [*HANDED_OVER, StoodStill(member="a", at_ms=1, until_ms=2), Leaving(member="a", at_ms=2), Ended(member="b", at_ms=3)]
 
     assert [from_line(as_line(note)) for note in notes] == notes
