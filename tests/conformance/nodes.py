@@ -37,7 +37,7 @@ _COORDINATING_SETTINGS: Final = {
 # Everything that coordinators do by the clock comes soon, and each of their topics is one partition.
 COORDINATOR_LOGS: Final = "coordinator-logs"
 EXPIRING_COORDINATOR_LOGS: Final = "expiring-coordinator-logs"
-_COORDINATOR_LOGS_SETTINGS: Final[Mapping[str, str]] = {
+COORDINATOR_LOGS_SETTINGS: Final[Mapping[str, str]] = {
     "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "100",
@@ -67,9 +67,9 @@ _SETTINGS_BY_FLAVOUR: Final[Mapping[str, Mapping[str, str]]] = {
         "group.consumer.assignment.interval.ms": "0",
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": "100",
     },
-    COORDINATOR_LOGS: _COORDINATOR_LOGS_SETTINGS,
+    COORDINATOR_LOGS: COORDINATOR_LOGS_SETTINGS,
     EXPIRING_COORDINATOR_LOGS: {
-        **_COORDINATOR_LOGS_SETTINGS,
+        **COORDINATOR_LOGS_SETTINGS,
         "offsets.retention.check.interval.ms": "300",
         "transactional.id.expiration.ms": "1500",
         "transaction.remove.expired.transaction.cleanup.interval.ms": "300",

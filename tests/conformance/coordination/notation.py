@@ -16,6 +16,7 @@ from odradek.coordinator.record import CoordinatorRecord, RecordTypes, decode_re
 from odradek.coordinator.transaction.records import RECORD_TYPES as TRANSACTION_RECORD_TYPES
 from odradek.protocol.internal_records.group import OffsetCommitValue
 from odradek.protocol.message import Message
+from odradek.protocol.messages.describe_transactions import DescribeTransactionsResponse
 from odradek.protocol.messages.write_txn_markers import WriteTxnMarkersResponse
 from odradek.records.batch import BatchHeader, check_crc, decode_records
 from odradek.records.builder import encode_batch
@@ -119,7 +120,10 @@ class CoordinatorNotation(Notation):
         return "OFFSET"
 
     def told(self, message: Message) -> str:
-        """Kafka gathers the results of markers in a hash table by partition."""
+        """Kafka gathers the results of markers, and the partitions of a transaction, in hash tables."""
+        if isinstance(message, DescribeTransactionsResponse):
+            for state in message.transaction_states:
+                state.topics.sort(key=lambda topic: topic.topic)
         if isinstance(message, WriteTxnMarkersResponse):
             for topic in (topic for marker in message.markers for topic in marker.topics):
                 topic.partitions.sort(key=lambda result: result.partition_index)

@@ -94,6 +94,10 @@ class Story:
         self._watched[name] = 0
         return name
 
+    def know_topic(self, name: str, partition_count: int) -> None:
+        """A topic that another story has made."""
+        self.wait_for(lambda: self._is_served(name, partition_count), f"the topic {name}")
+
     def topic_id(self, name: str) -> Uuid:
         return self._topics[name][0]
 
