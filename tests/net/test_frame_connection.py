@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odradek.net.frame_connection import OUTGOING_SIZE_MAX, OWN_BUFFER_SIZE_MIN, FrameConnection
+from odradek.net.frame_connection import FRAMES_PER_TURN_MAX, OUTGOING_SIZE_MAX, OWN_BUFFER_SIZE_MIN, FrameConnection
 from odradek.net.receive_budget import ReceiveBudget
 
 FRAME_SIZE_MAX = 1 << 20
@@ -108,6 +108,23 @@ def test_frames_wait_when_the_connection_is_blocked() -> None:
     collector.connection.unblock()
     collector.connection.process()
     assert collector.bodies == [b"one", b"two"]
+    assert not collector.connection.has_frames_waiting
+
+
+def test_frames_of_one_read_are_decided_in_several_turns() -> None:
+    collector = Collector()
+    bodies = [str(number).encode() for number in range(2 * FRAMES_PER_TURN_MAX + 1)]
+
+    collector.connection.feed(b"".join(framed(body) for body in bodies))
+    assert collector.bodies == bodies[:FRAMES_PER_TURN_MAX]
+    assert not collector.connection.wants_more
+    assert collector.connection.is_flush_due
+
+    collector.connection.process_further()
+    assert collector.bodies == bodies[: 2 * FRAMES_PER_TURN_MAX]
+    collector.connection.process_further()
+    assert collector.bodies == bodies
+    assert collector.connection.wants_more
     assert not collector.connection.has_frames_waiting
 
 

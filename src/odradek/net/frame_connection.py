@@ -5,7 +5,7 @@ that is larger than one receive gets a buffer of its own, into which the transpo
 of a connection is in process at a time (`SocketServer.scala` mutes the channel): while `is_blocked`, received frames wait unparsed.
 
 Limits: a frame of more than `frame_size_max` closes the connection; more than `OUTGOING_SIZE_MAX` bytes of answers that the peer has
-not taken stop the parsing of further requests.
+not taken stop the parsing of further requests, and after `FRAMES_PER_TURN_MAX` it is the turn of others.
 
 mypyc compiles this module; it also runs as it stands.
 """
@@ -23,6 +23,8 @@ from odradek.net.receive_budget import ReceiveBudget
 FRAME_HEADER_SIZE: Final = 4
 # Requests of one receive that are answered before the answers must leave; metadata of a large cluster is half a megabyte.
 OUTGOING_SIZE_MAX: Final = 4 << 20
+# Requests of one connection that are decided in one turn. One read can take in six thousand small ones; all others would wait for them.
+FRAMES_PER_TURN_MAX: Final = 64
 # A frame of this size or more is read into a buffer of its own: gathering it from pieces would copy it once per piece.
 OWN_BUFFER_SIZE_MIN: Final = 4 << 10
 # Bytes that look like the start of another protocol, so that the log can say what was meant.
@@ -61,6 +63,7 @@ class FrameConnection:
         "is_blocked",
         "is_flush_due",
         "is_out_of_budget",
+        "is_over_for_this_turn",
         "listener_name",
         "on_closed",
         "on_output",
@@ -90,6 +93,8 @@ class FrameConnection:
         self.is_flush_due = False
         self.is_blocked = False
         self.is_out_of_budget = False
+        # Whether frames wait only because it is the turn of others.
+        self.is_over_for_this_turn = False
         self.close_reason: str | None = None
         self.frames_count = 0
         self.on_output = on_output
@@ -129,9 +134,10 @@ class FrameConnection:
         self._finish_own_buffer()
 
     def process(self) -> None:
-        """Hand over whole frames until there is none, the handler blocks, or too much waits to be sent."""
+        """Hand over whole frames until there is none, the handler blocks, too much waits to be sent, or others have their turn."""
         data = self._data
         end = len(data)
+        frames_end = self.frames_count + FRAMES_PER_TURN_MAX
         while self.wants_more:
             start = self._position + FRAME_HEADER_SIZE
             if start > end:
@@ -148,6 +154,14 @@ class FrameConnection:
             self._position = frame_end
             self.frames_count += 1
             self._handler(self, data, start, frame_end)
+            if self.frames_count >= frames_end and frame_end < end:
+                self.is_over_for_this_turn = True
+                self.request_flush()
+
+    def process_further(self) -> None:
+        """A new turn: take up what the last one left."""
+        self.is_over_for_this_turn = False
+        self.process()
 
     @property
     def has_frames_waiting(self) -> bool:
@@ -157,7 +171,7 @@ class FrameConnection:
     @property
     def wants_more(self) -> bool:
         """Whether it makes sense to read from the peer."""
-        is_held_up = self.is_blocked or self.is_out_of_budget or self.outgoing_size > OUTGOING_SIZE_MAX
+        is_held_up = self.is_blocked or self.is_out_of_budget or self.is_over_for_this_turn or self.outgoing_size > OUTGOING_SIZE_MAX
         return self.close_reason is None and not is_held_up
 
     def _begin_own_buffer(self, size: int, start: int) -> None:

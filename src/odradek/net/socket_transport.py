@@ -153,7 +153,7 @@ class SocketTransport:
                 self._end(connection.close_reason, level=logging.WARNING)
             return
         if connection.has_frames_waiting:
-            connection.process()
+            connection.process_further()
         if not self._is_reading and connection.wants_more:
             self._resume_reading()
 
