@@ -117,6 +117,18 @@ class AppendTurn:
         """Call `follower` after the writes of every turn. What it stages is written in that turn too, and all are called again after it."""
         self._followers.append(follower)
 
+    def after_answers(self, work: Callable[[], None]) -> None:
+        """Do `work` behind the answers of this turn and before anybody asks again; what it stages is written at once."""
+
+        def done_with_care() -> None:
+            try:
+                work()
+            except Exception:
+                # As with a follower: one coordinator's mistake is not to stop the others.
+                log.exception("what follows the answers failed")
+
+        self._turn.after_sending(done_with_care)
+
     @property
     def turns_count(self) -> int:
         """The number of the turn that is under way."""
@@ -158,9 +170,9 @@ class AppendTurn:
     def _follow_up(self) -> None:
         """Let the coordinators see what was written, and write what they do upon that.
 
-        The end of a transaction is three writes, each of which rests on the one before: the decision, its markers, the completion. In one
-        turn all are done before the producer has its answer, so that its next transaction never finds the last one still ending; in a
-        turn each it was told CONCURRENT_TRANSACTIONS 95 times of 100, and waited 20 ms each time.
+        The end of a transaction is three writes, each of which rests on the one before: the decision, its markers, the completion. The last
+        two follow the answer in the same turn (`after_answers`), so that the producer's next transaction never finds the last one still
+        ending; in a turn each it was told CONCURRENT_TRANSACTIONS 95 times of 100, and waited 20 ms each time.
         """
         is_over = False
         while not is_over:

@@ -128,7 +128,11 @@ class TransactionCoordinator(LazyCoordinator["TransactionShard"]):
         from odradek.coordinator.transaction.shard import MarkersDue, ProducerIdNeeded
 
         if isinstance(deed, MarkersDue):
-            self.markers.write_all(deed, runner.partition.leader_epoch, lambda is_told: self._markers_told(runner, deed, is_told))
+            due = deed
+            # Nobody waits for the markers but readers: the producer has its answer before.
+            self._appends.after_answers(
+                lambda: self.markers.write_all(due, runner.partition.leader_epoch, lambda told: self._markers_told(runner, due, told))
+            )
         else:
             assert isinstance(deed, ProducerIdNeeded)
             self.spawn(self._abort_with_fresh_id(runner, deed.transactional_id))

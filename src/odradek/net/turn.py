@@ -25,12 +25,13 @@ class Flushable(Protocol):
 class Turn:
     """Gathers what happened between two looks at the sockets. One per event loop."""
 
-    __slots__ = ("_call_soon", "_ending", "_hooks", "_is_scheduled", "_touched", "turns_count")
+    __slots__ = ("_afterwards", "_call_soon", "_ending", "_hooks", "_is_scheduled", "_touched", "turns_count")
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self._call_soon = call_soon
         self._hooks: list[Callable[[], None]] = []
         self._touched: dict[Flushable, None] = {}
+        self._afterwards: list[Callable[[], None]] = []
         self._is_scheduled = False
         self._ending = False
         self.turns_count = 0
@@ -57,22 +58,39 @@ class Turn:
         """The caller is about to read sockets and calls `end` when it has."""
         self._is_scheduled = True
 
+    def after_sending(self, work: Callable[[], None]) -> None:
+        """Do `work` behind the answers of this turn, and before anything is read again: what nobody waits for, but all who come rest on.
+
+        The hooks run again after it, and what it has to send is sent.
+        """
+        self._afterwards.append(work)
+        if not self._ending:
+            self.request_end()
+
     def end(self) -> None:
-        """Run the hooks, then let every touched connection send."""
+        """Run the hooks, then let every touched connection send; and once more for what was put off until then."""
         self._ending = True
-        self._is_scheduled = False
         self.turns_count += 1
         try:
-            for hook in self._hooks:
-                hook()
-            # Who was touched by a hook is sent to below; only what is touched while sending needs another turn.
-            self._is_scheduled = False
-            touched = self._touched
-            self._touched = {}
-            for connection in touched:
-                connection.flush()
+            self._settle()
+            while self._afterwards:
+                afterwards, self._afterwards = self._afterwards, []
+                for work in afterwards:
+                    work()
+                self._settle()
         finally:
             self._ending = False
             if self._is_scheduled or self._touched:
                 self._is_scheduled = True
                 self._call_soon(self.end)
+
+    def _settle(self) -> None:
+        self._is_scheduled = False
+        for hook in self._hooks:
+            hook()
+        # Who was touched by a hook is sent to below; only what is touched while sending needs another turn.
+        self._is_scheduled = False
+        touched = self._touched
+        self._touched = {}
+        for connection in touched:
+            connection.flush()
