@@ -6,10 +6,7 @@ their processor time is the figure to look at.
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Final
@@ -17,7 +14,8 @@ from typing import Final
 from benchmarks import topics
 from benchmarks.brokers import Broker
 from benchmarks.comparison import less, more
-from benchmarks.odradek_install import CHECKOUT, NotMeasurable
+from benchmarks.odradek_install import NotMeasurable
+from benchmarks.own_load import told_by
 from benchmarks.row import KAFKA_TOOL, LIBRDKAFKA, Row
 from benchmarks.session import Session
 from tests.support import reference_kafka
@@ -36,12 +34,8 @@ _TOOL_OUTCOME: Final = re.compile(r"^(\d+) records sent, ([\d.]+) records/sec.*?
 def _librdkafka(broker: Broker, kind: str, topic: str, record_count: int) -> dict[str, float]:
     if find_spec("confluent_kafka") is None:
         raise NotMeasurable("confluent-kafka is not installed")
-    command = [sys.executable, "-m", "benchmarks.librdkafka_work", kind, broker.address, topic, str(PARTITIONS), str(record_count)]
     before_s = broker.cpu_s()
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=CLIENT_SECONDS_MAX, cwd=CHECKOUT)
-    if done.returncode != 0:
-        raise NotMeasurable(f"confluent-kafka could not {kind}: {done.stderr.strip()[-300:]}")
-    told = json.loads(done.stdout)
+    told = told_by("benchmarks.librdkafka_work", kind, broker.address, topic, PARTITIONS, record_count, seconds_max=CLIENT_SECONDS_MAX)
     return {
         "records": record_count / told["elapsed_s"] / 1000,
         "CPU per million": (broker.cpu_s() - before_s) / record_count * 1e6,

@@ -6,17 +6,14 @@ both brokers have the same, so a ratio of one says that nothing comes on top, an
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from typing import Final
 
 from benchmarks import topics
-from benchmarks.brokers import pinned
 from benchmarks.comparison import less
 from benchmarks.group_frames import await_group_coordinator
-from benchmarks.odradek_install import CHECKOUT, NotMeasurable
+from benchmarks.odradek_install import NotMeasurable
+from benchmarks.own_load import told_by
 from benchmarks.row import FRAME_DRIVER, Row
 from benchmarks.session import Session
 
@@ -33,19 +30,9 @@ def _shared(session: Session, protocol: str) -> Mapping[str, float]:
     topics.create_topic(broker, topic, PARTITIONS)
     await_group_coordinator(broker, topic)
     arguments = [broker.address, topic, PARTITIONS, MEMBERS, protocol, broker.process_id]
-    command = [sys.executable, "-m", "benchmarks.group_load", *map(str, arguments)]
-    done = subprocess.run(
-        pinned(command, session.effort.load_processor),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=GROUP_SECONDS_MAX,
-        cwd=CHECKOUT,
-    )
-    if done.returncode != 0:
-        raise NotMeasurable(done.stderr.strip()[-300:])
+    processor = session.effort.load_processor
+    told = told_by("benchmarks.group_load", *arguments, seconds_max=GROUP_SECONDS_MAX, processor=processor)
     topics.delete_topics(broker, [topic])
-    told = json.loads(done.stdout)
     return {
         "from nothing": told["cold_s"],
         "one leaves": told["leave_s"],

@@ -5,20 +5,18 @@ Afterwards the partitions must hold what was committed: the records, and one mar
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, Final
 
 from benchmarks import topics
-from benchmarks.brokers import Broker, pinned
+from benchmarks.brokers import Broker
 from benchmarks.comparison import less, more
 from benchmarks.group_frames import OF_TRANSACTION, await_coordinator
 from benchmarks.latency_histogram import LatencyHistogram
-from benchmarks.odradek_install import CHECKOUT, NotMeasurable
+from benchmarks.odradek_install import NotMeasurable
+from benchmarks.own_load import told_by
 from benchmarks.row import FRAME_DRIVER, KAFKA_TOOL, LIBRDKAFKA, Row
 from benchmarks.rows_clients import CLIENT_SECONDS_MAX, TOOL_JAVA_OPTIONS, tool_figures
 from benchmarks.session import Session
@@ -81,18 +79,8 @@ def _committed(
     topic = session.fresh_name("transactional")
     topics.create_topic(broker, topic, PARTITIONS)
     arguments = [broker.address, topic, PARTITIONS, producers, transaction_version, rate, WARM_S, measured_s, broker.process_id]
-    command = [sys.executable, "-m", "benchmarks.transaction_load", *map(str, arguments)]
-    done = subprocess.run(
-        pinned(command, session.effort.load_processor),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=CLIENT_SECONDS_MAX,
-        cwd=CHECKOUT,
-    )
-    if done.returncode != 0:
-        raise NotMeasurable(done.stderr.strip()[-300:])
-    outcome: dict[str, Any] = json.loads(done.stdout)
+    processor = session.effort.load_processor
+    outcome = told_by("benchmarks.transaction_load", *arguments, seconds_max=CLIENT_SECONDS_MAX, processor=processor)
     if outcome["committed"] == 0:
         raise NotMeasurable("nothing was committed while it was measured")
     _check_marked(broker, topic, outcome["committed_total"] * (RECORDS + 1))
@@ -120,13 +108,9 @@ def _librdkafka(session: Session) -> Mapping[str, float]:
     topic = session.fresh_name("transactional")
     count = session.effort.amount(LIBRDKAFKA_TRANSACTIONS)
     topics.create_topic(broker, topic, PARTITIONS)
-    command = [sys.executable, "-m", "benchmarks.librdkafka_work", "commit", broker.address, topic, str(PARTITIONS), str(count)]
     before_s = broker.cpu_s()
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=CLIENT_SECONDS_MAX, cwd=CHECKOUT)
-    if done.returncode != 0:
-        raise NotMeasurable(f"confluent-kafka could not commit: {done.stderr.strip()[-300:]}")
+    told = told_by("benchmarks.librdkafka_work", "commit", broker.address, topic, PARTITIONS, count, seconds_max=CLIENT_SECONDS_MAX)
     cpu_s = broker.cpu_s() - before_s
-    told = json.loads(done.stdout)
     _check_marked(broker, topic, count * (RECORDS + 1))
     topics.delete_topics(broker, [topic])
     return {

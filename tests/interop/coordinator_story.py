@@ -40,6 +40,7 @@ from tests.conformance.coordination import requests
 from tests.conformance.coordination.notation import TRANSACTION_TOPIC
 from tests.conformance.coordination.requests import Producer
 from tests.conformance.coordination.story import Story
+from tests.conformance.differential.group_requests import heartbeat, leave, sync
 from tests.conformance.differential.scripts import batch, produce
 
 NAME: Final = "handover"
@@ -88,7 +89,7 @@ def _tell_classic(story: Story, told: Told, topic: str) -> None:
         told.classic_members[group] = (member, generation)
         _commit(story, told, group, topic, {0: 2}, member, generation)
     member, _ = told.classic_members.pop("empty")
-    _no_error(story.client.quietly(requests.leave(_name("empty"), (member, None)), 5))
+    _no_error(story.client.quietly(leave(_name("empty"), (member, None)), 5))
 
 
 def _tell_consumer(story: Story, told: Told, topic: str) -> None:
@@ -102,7 +103,7 @@ def _tell_consumer(story: Story, told: Told, topic: str) -> None:
     protocols = {"range": requests.subscription([topic])}
     member = _joined(client.quietly(requests.join(_name("down"), protocols=protocols), 9))[0]
     member, generation = _joined(client.quietly(requests.join(_name("down"), member, protocols=protocols), 9))
-    _no_error(client.quietly(requests.sync(_name("down"), member, generation), 5))
+    _no_error(client.quietly(sync(_name("down"), member, generation), 5))
     _no_error(client.quietly(requests.consumer_beat(_name("down"), "member-a", LEAVE), 1))
     told.classic_members["down"] = _assigned(story, "down", topic, member)
 
@@ -189,7 +190,7 @@ def check_members(bootstrap: str, told: Told) -> None:
     """Every member is known, in the generation that it knows of."""
     with Story(bootstrap, NAME) as story:
         for group, (member, generation) in told.classic_members.items():
-            answer = story.client.quietly(requests.beat(_name(group), member, generation), 4)
+            answer = story.client.quietly(heartbeat(_name(group), member, generation), 4)
             assert isinstance(answer, HeartbeatResponse)
             # A member that shares its group with a newer one is told to rejoin.
             assert answer.error_code in ((ErrorCode.REBALANCE_IN_PROGRESS,) if group == "up" else (ErrorCode.NONE,)), group
@@ -255,7 +256,7 @@ def _assigned(story: Story, group: str, topic: str, member: str) -> tuple[str, i
     protocols = {"range": requests.subscription([topic])}
     member, generation = _joined(story.client.quietly(requests.join(_name(group), member, protocols=protocols), 9))
     assignments = {member: requests.assignment({topic: [0, 1]})}
-    _no_error(story.client.quietly(requests.sync(_name(group), member, generation, assignments), 5))
+    _no_error(story.client.quietly(sync(_name(group), member, generation, assignments), 5))
     return member, generation
 
 

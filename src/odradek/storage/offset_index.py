@@ -42,13 +42,11 @@ class OffsetIndex:
 
     def position_for(self, offset: int) -> int:
         """The greatest known position that is not behind the batch with `offset`."""
-        slot = self.entries.last_slot_at_most(offset - self._base_offset, _KEY, 0)
-        return 0 if slot < 0 else int(read_i32_be(self.entries.entry(slot), _POSITION_IN_ENTRY))
+        return self._position_at(self.entries.last_slot_at_most(offset - self._base_offset, _KEY, 0))
 
     def position_at_most(self, position: int) -> int:
         """The greatest known beginning of a batch that is not above `position`."""
-        slot = self.entries.last_slot_at_most(position, _KEY, _POSITION_IN_ENTRY)
-        return 0 if slot < 0 else int(read_i32_be(self.entries.entry(slot), _POSITION_IN_ENTRY))
+        return self._position_at(self.entries.last_slot_at_most(position, _KEY, _POSITION_IN_ENTRY))
 
     def offset_at_or_behind(self, position: int) -> int | None:
         """The last offset of the first known batch that begins at or behind `position`."""
@@ -77,6 +75,10 @@ class OffsetIndex:
             raise CorruptIndex(
                 f"{self.entries.handle.path} ends with offset {last_offset} at {position}, the segment begins at {self._base_offset}"
             )
+
+    def _position_at(self, slot: int) -> int:
+        """The position in the entry at `slot`; that of the segment's beginning where there is no entry."""
+        return 0 if slot < 0 else int(read_i32_be(self.entries.entry(slot), _POSITION_IN_ENTRY))
 
     def _parsed(self, entry: bytes) -> tuple[int, int]:
         relative_offset, position = _ENTRY.unpack(entry)

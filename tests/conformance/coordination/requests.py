@@ -16,14 +16,11 @@ from odradek.protocol.internal_records.consumer_protocol import (
 from odradek.protocol.messages.add_partitions_to_txn import AddPartitionsToTxnRequest, AddPartitionsToTxnTopic
 from odradek.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatRequestTopicPartitions
 from odradek.protocol.messages.end_txn import EndTxnRequest
-from odradek.protocol.messages.heartbeat import HeartbeatRequest
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest
 from odradek.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
-from odradek.protocol.messages.leave_group import LeaveGroupRequest, MemberIdentity
 from odradek.protocol.messages.offset_commit import OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic
 from odradek.protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics
 from odradek.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
-from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
 from odradek.protocol.messages.txn_offset_commit import (
     TxnOffsetCommitRequest,
     TxnOffsetCommitRequestPartition,
@@ -81,38 +78,6 @@ def join(
         group_instance_id=instance_id,
         protocol_type=protocol_type,
         protocols=[JoinGroupRequestProtocol(name=name, metadata=metadata) for name, metadata in protocols.items()],
-    )
-
-
-def sync(
-    group: str,
-    member_id: str,
-    generation: int,
-    assignments: Mapping[str, bytes] | None = None,
-    *,
-    instance_id: str | None = None,
-    protocol: str | None = "range",
-    protocol_type: str | None = "consumer",
-) -> SyncGroupRequest:
-    return SyncGroupRequest(
-        group_id=group,
-        generation_id=generation,
-        member_id=member_id,
-        group_instance_id=instance_id,
-        protocol_type=protocol_type,
-        protocol_name=protocol,
-        assignments=[SyncGroupRequestAssignment(member_id=member, assignment=data) for member, data in (assignments or {}).items()],
-    )
-
-
-def beat(group: str, member_id: str, generation: int, instance_id: str | None = None) -> HeartbeatRequest:
-    return HeartbeatRequest(group_id=group, generation_id=generation, member_id=member_id, group_instance_id=instance_id)
-
-
-def leave(group: str, *members: tuple[str, str | None]) -> LeaveGroupRequest:
-    """Members by their id and instance id."""
-    return LeaveGroupRequest(
-        group_id=group, members=[MemberIdentity(member_id=one, group_instance_id=instance) for one, instance in members]
     )
 
 

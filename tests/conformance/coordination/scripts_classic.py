@@ -6,8 +6,9 @@ from odradek.protocol.messages.delete_groups import DeleteGroupsRequest
 from odradek.protocol.messages.describe_groups import DescribeGroupsRequest
 from odradek.protocol.messages.join_group import JoinGroupResponse
 from tests.conformance.coordination.notation import GROUP_TOPIC
-from tests.conformance.coordination.requests import assignment, beat, commit, join, leave, subscription, sync
+from tests.conformance.coordination.requests import assignment, commit, join, subscription
 from tests.conformance.coordination.story import Connection, Story, script
+from tests.conformance.differential.group_requests import heartbeat, leave, sync
 
 
 def joined(answer: object) -> tuple[str, int]:
@@ -29,7 +30,7 @@ def classic_group_lives_and_is_deleted(story: Story) -> None:
     client = story.client
     member, generation = enter(client, group, topic)
     client.ask("SyncGroup", sync(group, member, generation, {member: assignment({topic: [0, 1]})}), 5)
-    client.ask("Heartbeat", beat(group, member, generation), 4)
+    client.ask("Heartbeat", heartbeat(group, member, generation), 4)
     client.ask("OffsetCommit", commit(group, topic, {0: 5, 1: 7}, member_id=member, epoch=generation, metadata="of a member"), 9)
     client.ask("OffsetCommit of an old generation", commit(group, topic, {0: 6}, member_id=member, epoch=generation - 1), 9)
     client.ask("DescribeGroups", DescribeGroupsRequest(groups=[group]), 5)
@@ -50,15 +51,16 @@ def classic_group_of_two_changes_generations(story: Story) -> None:
     first.ask("SyncGroup", sync(group, one, generation, {one: assignment({topic: [0, 1]})}, protocol="cooperative-sticky"), 5)
     two, _ = joined(second.ask("JoinGroup of another without an id", join(group, protocols=other), 9))
     second.begin(join(group, two, protocols=other), 9)
-    story.wait_for(lambda: story.client.quietly(beat(group, one, generation), 4).error_code == 27, "the rebalance")  # type: ignore[attr-defined]
-    first.ask("Heartbeat", beat(group, one, generation), 4)
+    story.wait_for(lambda: story.client.quietly(heartbeat(group, one, generation), 4).error_code == 27, "the rebalance")  # type: ignore[attr-defined]
+    first.ask("Heartbeat", heartbeat(group, one, generation), 4)
     first.ask("JoinGroup again", join(group, one, protocols=protocols), 9)
     second.finish("JoinGroup of another")
     second.begin(sync(group, two, generation + 1), 5)
     first.ask("SyncGroup", sync(group, one, generation + 1, {one: assignment({topic: [0]}), two: assignment({topic: [1]})}), 5)
     second.finish("SyncGroup of another")
     first.begin(join(group, one, protocols={"range": subscription([topic, "x"])}), 9)
-    story.wait_for(lambda: story.client is first and second.quietly(beat(group, two, generation + 1), 4).error_code == 27, "the rebalance")  # type: ignore[attr-defined]
+    alive = heartbeat(group, two, generation + 1)
+    story.wait_for(lambda: story.client is first and second.quietly(alive, 4).error_code == 27, "the rebalance")  # type: ignore[attr-defined]
     second.ask("LeaveGroup of another", leave(group, (two, None)), 5)
     first.finish("JoinGroup with another subscription")
     first.ask("SyncGroup", sync(group, one, generation + 2, {one: assignment({topic: [0, 1]})}), 5)
@@ -86,7 +88,7 @@ def classic_static_member_comes_back(story: Story) -> None:
     client.ask("SyncGroup", sync(group, member, generation, {member: assignment({topic: [0, 1]})}, instance_id="i"), 5)
     again, generation = joined(client.ask("JoinGroup of the same again", join(group, protocols=same, instance_id="i"), 9))
     client.ask("SyncGroup of the same again", sync(group, again, generation, instance_id="i"), 5)
-    client.ask("Heartbeat of the former", beat(group, member, generation, "i"), 4)
+    client.ask("Heartbeat of the former", heartbeat(group, member, generation, "i"), 4)
     other = {"range": subscription([topic], {topic: [0, 1]})}
     third, generation = joined(client.ask("JoinGroup with another subscription", join(group, protocols=other, instance_id="i"), 9))
     client.ask("SyncGroup", sync(group, third, generation, {third: assignment({topic: [1]})}, instance_id="i"), 5)
@@ -104,7 +106,7 @@ def classic_member_is_missed(story: Story) -> None:
     member, generation = joined(client.ask("JoinGroup", request, 9))
     client.ask("SyncGroup", sync(group, member, generation, {member: assignment({topic: [0]})}), 5)
     story.wait_for_records(GROUP_TOPIC, 3, "the end of the session")
-    client.ask("Heartbeat too late", beat(group, member, generation), 4)
+    client.ask("Heartbeat too late", heartbeat(group, member, generation), 4)
 
 
 @script

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from odradek.protocol.messages.consumer_group_describe import ConsumerGroupDescribeRequest
-from tests.conformance.coordination.requests import (
-    assignment,
-    beat,
-    commit,
-    consumer_beat,
-    consumer_join,
-    join,
-    leave,
-    subscription,
-    sync,
-)
+from tests.conformance.coordination.requests import assignment, commit, consumer_beat, consumer_join, join, subscription
 from tests.conformance.coordination.scripts_classic import enter, joined
 from tests.conformance.coordination.scripts_consumer import LEAVE, LEAVE_FOR_A_WHILE
 from tests.conformance.coordination.story import Story, script
+from tests.conformance.differential.group_requests import heartbeat, leave, sync
 
 
 @script
@@ -52,11 +43,11 @@ def migration_up_and_down_with_members(story: Story) -> None:
     member, generation = enter(client, group, topic)
     client.ask("SyncGroup", sync(group, member, generation, {member: assignment({topic: [0, 1]})}), 5)
     client.ask("Join of a consumer", consumer_join(group, "member-a", topics=[topic]), 1)
-    client.ask("Heartbeat of the classic one", beat(group, member, generation), 4)
+    client.ask("Heartbeat of the classic one", heartbeat(group, member, generation), 4)
     owned = {"range": subscription([topic], {topic: [0, 1]})}
     _, generation = joined(client.ask("JoinGroup of the classic one", join(group, member, protocols=owned), 9))
     client.ask("SyncGroup of the classic one", sync(group, member, generation), 5)
-    client.ask("Heartbeat of the classic one", beat(group, member, generation), 4)
+    client.ask("Heartbeat of the classic one", heartbeat(group, member, generation), 4)
     given_up = {"range": subscription([topic], {topic: [0]})}
     _, generation = joined(client.ask("JoinGroup of the classic one again", join(group, member, protocols=given_up), 9))
     client.ask("SyncGroup of the classic one", sync(group, member, generation), 5)
@@ -65,7 +56,7 @@ def migration_up_and_down_with_members(story: Story) -> None:
     client.ask("OffsetCommit of the classic one", commit(group, topic, {0: 5}, member_id=member, epoch=generation), 8)
     client.ask("OffsetCommit of the consumer", commit(group, "", {1: 6}, member_id="member-a", epoch=2, topic_id=topic_id), 10)
     client.ask("Leave of the consumer", consumer_beat(group, "member-a", LEAVE), 1)
-    client.ask("Heartbeat of the classic one", beat(group, member, generation), 4)
+    client.ask("Heartbeat of the classic one", heartbeat(group, member, generation), 4)
     _, generation = joined(client.ask("JoinGroup", join(group, member, protocols=owned), 9))
     client.ask("SyncGroup", sync(group, member, generation, {member: assignment({topic: [0, 1]})}), 5)
     client.ask("LeaveGroup", leave(group, (member, None)), 5)
