@@ -1,7 +1,8 @@
 """A copier between two topics that can be killed at any moment: consume, transform, produce, and commit the offsets in the transaction.
 
-It goes on for ever, through rebalances and through the end of its node, and ends only by a kill, or by an error that its producer calls
-fatal (exit code `FENCED`). All it does and is told goes to a file, a line each, in the words of `odradek.testing.transaction_operations`.
+It goes on for ever, through rebalances and through the end of its node, and ends only by a kill, or by an error that one of its clients
+calls fatal (exit code `FATAL`): then whoever started it has to start it again. All it does and is told goes to a file, a line each, in the
+words of `odradek.testing.transaction_operations`.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ RECORDS_PER_TRANSACTION: Final = 400
 GATHER_S_MAX: Final = 0.2
 OPERATION_S: Final = 10.0
 TRANSACTION_TIMEOUT_MS: Final = 10_000
+# Longer than a transaction of another can keep the offsets from being told.
+COMMITTED_S_MAX: Final = 40.0
 # Transactions that are thrown away for no reason, and done again.
 ABORTED_SHARE: Final = 0.1
-FENCED: Final = 3
+FATAL: Final = 3
 
 
 def transformed(value: str, transaction: str) -> str:
@@ -54,7 +57,11 @@ class Copier:
     """Keeps what it has read and not yet written in `_gathered`; between two polls there is no open transaction."""
 
     def __init__(self, bootstrap: str, source: str, target: str, name: str, protocol: str, *, is_static: bool, log: int) -> None:
-        """`log` is the descriptor of a file open for appending. A static member is known again at once after a kill (KIP-345)."""
+        """`log` is the descriptor of a file open for appending.
+
+        A static member is known again after a kill: at once in the classic protocol (KIP-345), in the other one only when the session of
+        its former self has ended (KIP-848). Until then each start ends with UNRELEASED_INSTANCE_ID, which librdkafka calls fatal.
+        """
         self._source = source
         self._target = target
         self._log = log
@@ -100,7 +107,7 @@ class Copier:
         self._consumer = Consumer(settings)
 
     def run(self) -> None:
-        """Raises KafkaException when the producer can go on no more."""
+        """Raises KafkaException when the producer or the consumer can go on no more."""
         asked_at = time.monotonic_ns()
         _insist(lambda: self._producer.init_transactions(OPERATION_S))
         self._say(ProducerBegan(asked_at=asked_at, at=time.monotonic_ns(), transactional_id=self._name, session=self._session))
@@ -114,8 +121,14 @@ class Copier:
         deadline = time.monotonic() + GATHER_S_MAX
         while len(self._gathered) < RECORDS_PER_TRANSACTION and time.monotonic() < deadline:
             message = self._consumer.poll(GATHER_S_MAX / 4)
-            if message is not None and message.error() is None:
+            if message is None:
+                continue
+            error = message.error()
+            if error is None:
                 self._gathered.append(message)
+            elif error.code() == KafkaError._FATAL:
+                # A consumer that cannot be a member any more says so once, and has nothing for whoever goes on asking.
+                raise KafkaException(error)
 
     def _drop(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Whoever gets the partitions reads this again."""
@@ -212,12 +225,15 @@ class Copier:
                     raise
 
     def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Raises KafkaException when they are not told in time, as to a member that was thrown out: it hears of that by a poll only."""
+        deadline = time.monotonic() + COMMITTED_S_MAX
         while True:
             try:
                 return self._consumer.committed(partitions, OPERATION_S)
             except KafkaException:
                 # The node is away, or the offsets wait for the end of another transaction.
-                continue
+                if time.monotonic() >= deadline:
+                    raise
 
     def _say(self, *operations: Operation) -> None:
         """Before what is said is done: a kill a moment later finds it written."""
@@ -250,7 +266,7 @@ def main() -> int:
         copier.run()
     except KafkaException as failure:
         print(f"{options.name}: {failure}", file=sys.stderr)
-        return FENCED
+        return FATAL
     return 0
 
 

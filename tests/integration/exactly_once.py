@@ -115,7 +115,7 @@ class Outcome:
 
 
 class Copiers(ABC):
-    """The processes that copy, by number. Whatever dies is started again."""
+    """The processes that copy, by number. Whatever dies is started again, and ends by itself if it cannot do its work."""
 
     def __init__(self, directory: Path, bootstrap: str) -> None:
         self.directory = directory
@@ -266,7 +266,10 @@ class Copy:
         kills = list(self._plan.kills)
         deadline = time.monotonic() + COPY_SECONDS_MAX
         while (copied := sum(self._committed())) < self._plan.records:
-            assert time.monotonic() < deadline, f"{copied} of {self._plan.records} are copied: {copiers.errors()}"
+            assert time.monotonic() < deadline, (
+                f"{self._plan}: {copied} records are copied, {len(kills)} kills are to come, and {self._outcome.copiers_ended} times "
+                f"a copier ended by itself: {copiers.errors()}"
+            )
             self._outcome.copiers_ended += copiers.start_missing()
             if kills and copied >= kills[0][0] * self._plan.records:
                 _, victim = kills.pop(0)
@@ -338,7 +341,7 @@ class Copy:
             open_still = [one for one in self._targets if committed[one].end != everything[one].end]
             if not open_still:
                 return everything, committed
-            assert time.monotonic() < deadline, f"transactions are open in {open_still}, and everybody is gone"
+            assert time.monotonic() < deadline, f"{self._plan}: transactions are open in {open_still}, and everybody is gone"
 
 
 def _looks_at(one: TopicPartition, isolation: Isolation, read: ReadToEnd, asked_at: int, at: int) -> Operation:

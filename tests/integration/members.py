@@ -222,8 +222,11 @@ class LibrdkafkaMember(NotingMember):
             consumer.close()
 
     def _on_message(self, message: DeliveredMessage) -> None:
+        """Raises KafkaException when the client will never be a member again: it says so once, and polls that find nothing hide it."""
         error = message.error()
         if error is not None:
+            if error.code() == KafkaError._FATAL:
+                raise KafkaException(error)
             if error.code() not in _PASSING:
                 self.refusals.append(f"{error.name()} {error.str()}")
             return

@@ -264,6 +264,21 @@ def test_instance_id_is_not_given_away_while_its_holder_is_here() -> None:
     assert Consumer(story, "two", instance_id="i").join().error_code == ErrorCode.UNRELEASED_INSTANCE_ID
 
 
+def test_instance_id_of_one_that_died_is_free_after_a_whole_session_of_its_last_coordinator() -> None:
+    """In the classic protocol it is free at once (KIP-345), in this one it is not: `throwIfInstanceIdIsUnreleased`."""
+    story = story_of()
+    Consumer(story, "one", instance_id="i").join()
+    story.advance(44_000)
+    story.reload()
+    story.advance(44_999)
+
+    assert Consumer(story, "two", instance_id="i").join().error_code == ErrorCode.UNRELEASED_INSTANCE_ID
+    story.advance(1)
+    three = Consumer(story, "three", instance_id="i")
+    assert three.join().error_code == ErrorCode.NONE
+    assert len(three.holds["orders"]) == 6
+
+
 def test_static_member_that_does_not_come_back_is_out_with_its_session() -> None:
     story = story_of()
     one = Consumer(story, "one", instance_id="i")
