@@ -35,7 +35,8 @@ _HOW: Final = """## How it is measured
   a pace the clock of a request starts when it was due, not when it could be sent, so a pause of the broker counts in full.
 - "Our frame driver" (`benchmarks/group_load.py`, `benchmarks/transaction_load.py`) is Python that speaks the protocol of many clients in
   one process, each with its own connection and with the waiting times of real clients. Frames of transactions are encoded beforehand; how
-  many there are is measured as fast as they go, and how long a commit takes at a pace that both brokers keep. The
+  many there are is measured as fast as they go, and how long a commit takes at a pace that both brokers keep: each producer begins after
+  pauses by dice of its own (exponential, of fixed seeds), so that they meet as chance has it, the same for both brokers. The
   partitions must hold what was committed, markers included; a partition of a group that two members own ends the measurement.
 - What is read is checked too: the first response of each fetch row is decoded and the checksums of its batches are computed.
 

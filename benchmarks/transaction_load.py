@@ -5,17 +5,20 @@
 Transaction version 1 is what librdkafka speaks: AddPartitionsToTxn, Produce, EndTxn, each when the one before is answered. Version 2 is
 what Java's client speaks (KIP-890): Produce joins the partition itself, and every end brings another epoch. Both are told
 CONCURRENT_TRANSACTIONS while the markers of the last transaction are being written, and ask again after as long as these clients wait.
-RATE is how many transactions each producer begins in a second, evenly; 0: the next as soon as the last is committed.
+RATE is how many transactions each producer begins in a second on an average, as one of many that know nothing of each other does: after
+pauses by dice (`Pace`), the same for every broker. 0: the next as soon as the last is committed.
 
 The frames are encoded beforehand; of each transaction only producer, epoch, sequence and checksum are written into them. One thread serves
 all producers, each with a connection of its own and one request under way. What was measured is printed as JSON: transactions that were
-committed, and the time from the sending of EndTxn to its answer. Anything unexpected ends the process with a sentence.
+committed, and the time from the sending of EndTxn until `select` told of its answer, which is before any other producer is served. Anything
+unexpected ends the process with a sentence.
 """
 
 from __future__ import annotations
 
 import heapq
 import json
+import random
 import select
 import socket
 import sys
@@ -145,15 +148,38 @@ class Counts:
         self.commit_ns_max = max(self.commit_ns_max, commit_ns)
 
 
+class Pace:
+    """When one producer begins its transactions: at `rate` a second on an average, after pauses that are exponential (a Poisson process).
+
+    At even intervals ten producers would keep the distances that they happened to start with, which are those in which the broker gave
+    them their ids: a clump that comes ten times a second, the tighter the faster the broker. The dice are of `seed` alone.
+    """
+
+    def __init__(self, rate: float, seed: int) -> None:
+        self._rate = rate
+        self._dice = random.Random(seed)
+        self._due: float | None = None
+
+    def pause_s(self, now: float) -> float:
+        """For how many seconds from `now` on, in monotonic time, the next transaction has time.
+
+        One that is late does not make up for it: its commit is timed, not its beginning.
+        """
+        if self._rate == 0:
+            return 0
+        due = now if self._due is None else self._due
+        self._due = max(due + self._dice.expovariate(self._rate), now)
+        return self._due - now
+
+
 class TransactionalProducer:
     """One producer. `answered` takes in what has come and says after how many seconds `send` is to be called, None if it is not."""
 
     def __init__(
-        self, address: tuple[str, int], name: str, topic: str, partition: int, transaction_version: int, counts: Counts, rate: float = 0
+        self, address: tuple[str, int], name: str, topic: str, partition: int, transaction_version: int, counts: Counts, pace: Pace
     ) -> None:
+        self.pace = pace
         self._counts = counts
-        self._interval_s = 1 / rate if rate else 0.0
-        self._due = time.monotonic()
         self._is_new = transaction_version == 2
         self._end_version = END_VERSION[transaction_version]
         self._producer = _begun(address, name)
@@ -196,8 +222,8 @@ class TransactionalProducer:
             self._commit_began_ns = time.monotonic_ns()
         self.socket.sendall(self._end)
 
-    def answered(self) -> float | None:
-        """Take in what has come.
+    def answered(self, told_ns: int) -> float | None:
+        """Take in what has come; `told_ns` is when that was known, in monotonic time.
 
         Raises:
             UnexpectedAnswer: an error that no client would go on after, or the end of the connection.
@@ -210,7 +236,7 @@ class TransactionalProducer:
             return None
         response, self._received = self._received[4:], b""
         ask = self._steps[self._step]
-        code = self._code_of(ask, response)
+        code = self._code_of(ask, response, told_ns)
         if code == ErrorCode.CONCURRENT_TRANSACTIONS:
             self._counts.retried += 1
             return JOIN_BACKOFF_S if ask == self._ask_to_join else BACKOFF_S
@@ -220,17 +246,9 @@ class TransactionalProducer:
         self.is_done = self.is_stopping and self._step == 0
         if self.is_done:
             return None
-        return self._pause_s() if self._step == 0 else 0
+        return self.pace.pause_s(time.monotonic()) if self._step == 0 else 0
 
-    def _pause_s(self) -> float:
-        """How long the next transaction has time. One that is late does not make up for it: its commit is timed, not its beginning."""
-        if self._interval_s == 0:
-            return 0
-        now = time.monotonic()
-        self._due = max(self._due + self._interval_s, now)
-        return self._due - now
-
-    def _code_of(self, ask: object, response: bytes) -> int:
+    def _code_of(self, ask: object, response: bytes, told_ns: int) -> int:
         if ask == self._ask_to_join:
             return int(_ERROR.unpack_from(response, self._join_error_at)[0])
         if ask == self._ask_to_write:
@@ -239,7 +257,7 @@ class TransactionalProducer:
             response, 4 + apis.response_header_version(EndTxnResponse.API_KEY, self._end_version), self._end_version
         )
         if ended.error_code == ErrorCode.NONE:
-            self._counts.count(time.monotonic_ns() - self._commit_began_ns)
+            self._counts.count(told_ns - self._commit_began_ns)
             self._commit_began_ns = 0
             self._sequence = 0 if self._is_new else self._sequence + RECORDS
             if self._is_new:
@@ -280,10 +298,9 @@ class Load:
         self._by_descriptor = {producer.socket.fileno(): producer for producer in producers}
         # Who waits before it asks again, by when.
         self._waiting: list[tuple[float, int]] = []
-        self._poll = select.epoll()
+        now = time.monotonic()
         for descriptor, producer in self._by_descriptor.items():
-            self._poll.register(descriptor, select.EPOLLIN)
-            producer.send()
+            self._send_after(producer.pace.pause_s(now), descriptor)
 
     def serve(self, until: float) -> None:
         """Let them work until then, or until all are done.
@@ -302,22 +319,24 @@ class Load:
         """
         now = time.monotonic()
         wake_at = self._waiting[0][0] if self._waiting else now + SILENCE_S_MAX
-        events = self._poll.poll(max(min(until, wake_at) - now, 0))
-        now, began = time.monotonic(), now
-        if not events and now >= began + SILENCE_S_MAX:
+        # Not `epoll`: that waits for whole milliseconds, and whoever is due within one of them would ask at once with the others.
+        ready, _, _ = select.select(self._by_descriptor, (), (), max(min(until, wake_at) - now, 0))
+        told_ns = time.monotonic_ns()
+        now, began = told_ns / 1e9, now
+        if not ready and now >= began + SILENCE_S_MAX:
             raise UnexpectedAnswer(f"the broker answered nothing for {SILENCE_S_MAX:.0f} s")
-        for descriptor, _ in events:
-            self._answered(descriptor)
+        for descriptor in ready:
+            pause_s = self._by_descriptor[descriptor].answered(told_ns)
+            if pause_s is not None:
+                self._send_after(pause_s, descriptor)
         while self._waiting and self._waiting[0][0] <= now:
             self._by_descriptor[heapq.heappop(self._waiting)[1]].send()
 
-    def _answered(self, descriptor: int) -> None:
-        producer = self._by_descriptor[descriptor]
-        backoff_s = producer.answered()
-        if backoff_s == 0:
-            producer.send()
-        elif backoff_s is not None:
-            heapq.heappush(self._waiting, (time.monotonic() + backoff_s, descriptor))
+    def _send_after(self, pause_s: float, descriptor: int) -> None:
+        if pause_s == 0:
+            self._by_descriptor[descriptor].send()
+        else:
+            heapq.heappush(self._waiting, (time.monotonic() + pause_s, descriptor))
 
     def finish(self) -> None:
         """Let each end the transaction that it is in."""
@@ -357,7 +376,9 @@ def main() -> int:
     host, _, port = address.rpartition(":")
     counts = Counts()
     producers = [
-        TransactionalProducer((host, int(port)), f"{topic}-{index}", topic, index % int(partition_count), int(version), counts, float(rate))
+        TransactionalProducer(
+            (host, int(port)), f"{topic}-{index}", topic, index % int(partition_count), int(version), counts, Pace(float(rate), seed=index)
+        )
         for index in range(int(producer_count))
     ]
     print(json.dumps(measured(producers, counts, float(warm_s), float(measured_s), int(process_id))))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.transaction_load import END_VERSION, RECORDS, Counts, Load, TransactionalProducer, UnexpectedAnswer
+from benchmarks.transaction_load import END_VERSION, RECORDS, Counts, Load, Pace, TransactionalProducer, UnexpectedAnswer
 from odradek.base.error_codes import ErrorCode
 from odradek.protocol import apis
 from odradek.protocol.headers import decode_request_header
@@ -78,7 +79,7 @@ def broker(coordinator: Coordinator) -> Iterator[ScriptedBroker]:
 
 def load_of(broker: ScriptedBroker, transaction_version: int, counts: Counts) -> tuple[Load, TransactionalProducer]:
     address = broker.as_broker()
-    producer = TransactionalProducer((address.host, address.port), "name", TOPIC, 0, transaction_version, counts)
+    producer = TransactionalProducer((address.host, address.port), "name", TOPIC, 0, transaction_version, counts, Pace(rate=0, seed=0))
     return Load([producer]), producer
 
 
@@ -130,15 +131,47 @@ def test_a_producer_of_version_2_gets_another_epoch_with_every_end(coordinator: 
     assert [(end.producer_epoch, end.committed) for end in ends] == [(epoch, True) for epoch in range(coordinator.ended)]
 
 
+def pauses_s(rate: float, seed: int, count: int) -> list[float]:
+    """The pauses of a producer whose transactions take no time."""
+    pace = Pace(rate, seed)
+    now, found = 0.0, []
+    for _ in range(count):
+        found.append(pace.pause_s(now))
+        now += found[-1]
+    return found
+
+
 def test_a_producer_at_a_pace_begins_no_sooner_than_it_is_due(broker: ScriptedBroker) -> None:
     counts = Counts()
     address = broker.as_broker()
     began = time.monotonic()
-    load = Load([TransactionalProducer((address.host, address.port), "name", TOPIC, 0, 2, counts, rate=20)])
+    load = Load([TransactionalProducer((address.host, address.port), "name", TOPIC, 0, 2, counts, Pace(rate=20, seed=0))])
 
     committed(load, counts)
 
-    assert time.monotonic() - began >= (TRANSACTIONS - 1) / 20
+    assert time.monotonic() - began >= sum(pauses_s(20, 0, TRANSACTIONS))
+
+
+def test_paces_are_the_same_for_every_broker_and_other_ones_for_every_producer() -> None:
+    assert pauses_s(10, 1, 100) == pauses_s(10, 1, 100)
+    assert not set(pauses_s(10, 1, 100)) & set(pauses_s(10, 2, 100))
+
+
+def test_pauses_at_a_pace_are_those_of_a_poisson_process() -> None:
+    """Both the mean and the deviation of exponential pauses are the reciprocal of the rate."""
+    pauses = pauses_s(10, 1, 10_000)
+
+    assert statistics.fmean(pauses) == pytest.approx(0.1, rel=0.05)
+    assert statistics.stdev(pauses) == pytest.approx(0.1, rel=0.05)
+
+
+def test_a_transaction_that_is_late_begins_at_once_and_shifts_those_after_it() -> None:
+    pace = Pace(10, 1)
+    first, _, third = pauses_s(10, 1, 3)
+
+    assert pace.pause_s(5.0) == pytest.approx(first)
+    assert pace.pause_s(100.0) == 0
+    assert pace.pause_s(100.0) == pytest.approx(third)
 
 
 @pytest.mark.parametrize("transaction_version", sorted(END_VERSION))
