@@ -19,7 +19,7 @@ from odradek.protocol.messages.txn_offset_commit import (
     TxnOffsetCommitRequestPartition,
     TxnOffsetCommitRequestTopic,
 )
-from tests.coordinator.group.consumer_story import Consumer, ConsumerStory
+from tests.coordinator.group.consumer_story import Consumer, ConsumerStory, settle
 from tests.coordinator.group.group_story import ClassicRequestsStory, GroupStory
 from tests.coordinator.group.migration_story import ORDERS, MigrationStory, subscription_bytes
 from tests.coordinator.group.shard_story import GROUP, ShardStory
@@ -77,8 +77,10 @@ def commit_for_what_another_has_now() -> ErrorCode:
     return story.commit(5, "one", EPOCH - 1, partition=0)
 
 
-def transactional_commit(story: ShardStory, member_id: str = "", generation: int = -1, *, metadata: str = "") -> ErrorCode:
-    partitions = [TxnOffsetCommitRequestPartition(partition_index=0, committed_offset=5, committed_metadata=metadata)]
+def transactional_commit(
+    story: ShardStory, member_id: str = "", generation: int = -1, *, metadata: str = "", topic: str = "orders", partition: int = 0
+) -> ErrorCode:
+    partitions = [TxnOffsetCommitRequestPartition(partition_index=partition, committed_offset=5, committed_metadata=metadata)]
     request = TxnOffsetCommitRequest(
         transactional_id="copier",
         group_id=GROUP,
@@ -86,7 +88,7 @@ def transactional_commit(story: ShardStory, member_id: str = "", generation: int
         producer_epoch=0,
         generation_id=generation,
         member_id=member_id,
-        topics=[TxnOffsetCommitRequestTopic(name="orders", partitions=partitions)],
+        topics=[TxnOffsetCommitRequestTopic(name=topic, partitions=partitions)],
     )
     ticket = story.ask(lambda ticket: story.shard.commit_offsets_in_transaction(ticket, request, story.caller(5), story.now))
     answer = story.answers[ticket]
@@ -99,10 +101,21 @@ def transactional_commit_of_member(member_id: str | None = None, generation: int
     return transactional_commit(story, member if member_id is None else member_id, generation)
 
 
-def transactional_commit_of_a_stale_epoch() -> ErrorCode:
+def transactional_commit_of_a_coming_epoch() -> ErrorCode:
     story = ModernStory(ORDERS)
     Consumer(story, "one").join()
     return transactional_commit(story, "one", EPOCH + 1)
+
+
+def shared_story() -> ModernStory:
+    """Partitions 0 to 2 are still those of one since EPOCH, 3 to 5 are those of two; both are an epoch further now."""
+    story = ModernStory({"orders": 6})
+    one, two = Consumer(story, "one"), Consumer(story, "two")
+    one.join()
+    two.join()
+    settle(story, one, two)
+    assert (one.holds, one.epoch) == ({"orders": {0, 1, 2}}, EPOCH + 1)
+    return story
 
 
 def fetch(story: ShardStory, member_id: str | None = None, epoch: int = -1, *, is_stable_required: bool = False) -> ErrorCode:
@@ -194,7 +207,19 @@ CASES = [
     ),
     RefusalCase("TxnOffsetCommit", "a_stranger", ErrorCode.UNKNOWN_MEMBER_ID, lambda: transactional_commit_of_member("stranger")),
     RefusalCase("TxnOffsetCommit", "a_past_generation", ErrorCode.ILLEGAL_GENERATION, lambda: transactional_commit_of_member(generation=0)),
-    RefusalCase("TxnOffsetCommit", "a_stale_epoch", ErrorCode.ILLEGAL_GENERATION, transactional_commit_of_a_stale_epoch),
+    RefusalCase("TxnOffsetCommit", "a_coming_epoch", ErrorCode.ILLEGAL_GENERATION, transactional_commit_of_a_coming_epoch),
+    RefusalCase(
+        "TxnOffsetCommit",
+        "a_past_epoch_for_what_another_has_now",
+        ErrorCode.ILLEGAL_GENERATION,
+        lambda: transactional_commit(shared_story(), "one", EPOCH, partition=3),
+    ),
+    RefusalCase(
+        "TxnOffsetCommit",
+        "a_past_epoch_for_a_topic_that_is_gone",
+        ErrorCode.ILLEGAL_GENERATION,
+        lambda: transactional_commit(shared_story(), "one", EPOCH, topic="gone"),
+    ),
     RefusalCase(
         "TxnOffsetCommit",
         "too_long_metadata",
@@ -218,6 +243,11 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=ids_of(CASES))
 def test_refusal(case: RefusalCase) -> None:
     assert case.ask() is case.code
+
+
+def test_transaction_of_a_past_epoch_commits_for_what_its_member_has_had_since() -> None:
+    """KIP-1251: a heartbeat meanwhile does no harm to a transaction, but another member may begin where it has not committed yet."""
+    assert transactional_commit(shared_story(), "one", EPOCH, partition=2) is ErrorCode.NONE
 
 
 def test_surrogates_of_metadata_count_as_two_as_in_java() -> None:

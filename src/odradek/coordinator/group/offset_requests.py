@@ -22,6 +22,7 @@ from odradek.coordinator.group.records import offset_commit, offset_tombstone
 from odradek.coordinator.group.settings import GroupSettings
 from odradek.coordinator.record import CoordinatorRecord
 from odradek.coordinator.shard import Moment, Outcome, Refusal, Ticket
+from odradek.metadata.image import MetadataImage
 from odradek.protocol.messages.offset_commit import (
     OffsetCommitRequest,
     OffsetCommitRequestPartition,
@@ -62,11 +63,19 @@ INVALID_OFFSET: Final = -1
 class OffsetRequests:
     """Decides what has to do with offsets, for a shard."""
 
-    def __init__(self, groups: Groups, offsets: OffsetStore, rebalance: ClassicRebalance, settings: Callable[[], GroupSettings]) -> None:
+    def __init__(
+        self,
+        groups: Groups,
+        offsets: OffsetStore,
+        rebalance: ClassicRebalance,
+        settings: Callable[[], GroupSettings],
+        image: Callable[[], MetadataImage],
+    ) -> None:
         self._groups = groups
         self._offsets = offsets
         self._rebalance = rebalance
         self._settings = settings
+        self._image = image
 
     # Commit
 
@@ -165,8 +174,24 @@ class OffsetRequests:
         code = group.refusal_of_commit(
             request.member_id, request.group_instance_id, request.generation_id, is_transactional=True, version=caller.api_version
         )
+        if code is ErrorCode.NONE:
+            code = self._refusal_of_places(group, request)
         # Producers know of generations only.
         return ErrorCode.ILLEGAL_GENERATION if code is ErrorCode.STALE_MEMBER_EPOCH else code
+
+    def _refusal_of_places(self, group: Group, request: TxnOffsetCommitRequest) -> ErrorCode:
+        """Why a member may not commit for one of the partitions; NONE if it may for all. A topic that is gone has no id, and no owner."""
+        topics = self._image().topics.by_name
+        for topic in request.topics:
+            known = topics.get(topic.name)
+            topic_id = ZERO_UUID if known is None else known.id
+            for partition in topic.partitions:
+                code = group.refusal_of_partition_commit(
+                    request.member_id, request.generation_id, topic.name, topic_id, partition.partition_index
+                )
+                if code is not ErrorCode.NONE:
+                    return code
+        return ErrorCode.NONE
 
     # Fetch
 

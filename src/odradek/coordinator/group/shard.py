@@ -70,7 +70,7 @@ class GroupShard:
         self._rebalance = ClassicRebalance(self._groups, self._deadlines, settings)
         self._join = ClassicJoin(self._groups, self._rebalance, settings, dice)
         self._classic = classic_requests.ClassicRequests(self._rebalance)
-        self._offset_requests = OffsetRequests(self._groups, self._offsets, self._rebalance, settings)
+        self._offset_requests = OffsetRequests(self._groups, self._offsets, self._rebalance, settings, lambda: self._image)
         self._loading = PlainCommits()
         self._image = EMPTY_IMAGE
         self._sessions = ConsumerSessions(self._groups, self._deadlines, self._rebalance, self._settings_of, lambda: self._image)
