@@ -3,7 +3,7 @@
 from odradek.protocol.messages.end_txn import EndTxnResponse
 from odradek.protocol.messages.init_producer_id import InitProducerIdResponse
 from odradek.protocol.messages.produce import ProduceRequest
-from tests.conformance.differential.group_requests import alone, await_coordinator, commit, fetch_offsets
+from tests.conformance.differential.group_requests import alone, await_coordinator, beat, commit, fetch_offsets, first_beat
 from tests.conformance.differential.scripts import coordinated_script, make_topic, produce, topic_id_of
 from tests.conformance.differential.scripts_reading import fetch, part
 from tests.conformance.differential.transaction_requests import (
@@ -197,6 +197,41 @@ def groups_of_members_commit_in_transactions(exchange: Exchange) -> None:
     )
     exchange.ask("EndTxn", end(name, producer, is_commit=True), 3)
     settled(exchange, name, "CompleteCommit")
+
+
+@coordinated_script
+def consumers_commit_in_transactions_of_their_epoch(exchange: Exchange) -> None:
+    """KIP-1251: a past epoch is good for what its member has had since then, so that a copier is not held up by heartbeats."""
+    await_transaction_coordinator(exchange)
+    await_coordinator(exchange)
+    topic, name = make_topic(exchange, partition_count=4), exchange.topic
+    topic_id = topic_id_of(exchange, topic)
+    group = exchange.topic + "-readers"
+    exchange.quietly(first_beat(group, "a", [topic]), 1)
+    exchange.quietly(beat(group, "a", 2, owned=(topic_id, [0, 1, 2, 3])), 1)
+    exchange.quietly(first_beat(group, "b", [topic]), 1)
+    exchange.quietly(beat(group, "a", 2), 1)
+    producer = begun(exchange, name)
+    exchange.quietly(add_offsets(name, producer, group), 3)
+
+    def commit_of_a(label: str, generation: int, *offsets: tuple[int, int]) -> None:
+        request = commit_offsets(name, producer, group, topic, *offsets, generation=generation, member_id="a")
+        exchange.ask_each(f"TxnOffsetCommit {label}", request, (3, 4, 5))
+
+    commit_of_a("for what it has still to give up", 2, (0, 1), (2, 1))
+    commit_of_a("of an epoch that is not its own yet", 3, (0, 1))
+    exchange.quietly(beat(group, "a", 2, owned=(topic_id, [0, 1])), 1)
+    exchange.quietly(beat(group, "b", 3, owned=()), 1)
+    commit_of_a("of a past epoch for what it has had since", 2, (0, 2), (1, 2))
+    commit_of_a("of a past epoch for what it has given up", 2, (2, 2))
+    commit_of_a("of a past epoch for both", 2, (0, 3), (2, 3))
+    commit_of_a("of an epoch before it had anything", 1, (0, 3))
+    commit_of_a("of its epoch for what it has given up", 3, (3, 3))
+    commit_of_a("of no epoch", -1, (0, 3))
+    exchange.ask("EndTxn", end(name, producer, is_commit=True), 3)
+    settled(exchange, name, "CompleteCommit")
+    request = fetch_offsets(group, topic, 0, 1, 2, 3, is_stable_required=True)
+    exchange.ask_until("OffsetFetch after it is committed", request, 9, "committed_offset=3")
 
 
 @coordinated_script
