@@ -20,7 +20,7 @@ help:
 	@echo 'make test     all checks, then all tests'
 	@echo 'make simulate SEEDS=200 of each kind of story of SECONDS=20 in a test tube (FIRST= says the first seed); what fails is kept'
 	@echo 'make torture  kill a node under load ROUNDS=100 times (SEED= repeats the plan), and see what it has lost'
-	@echo 'make churn    members of a group join, leave, die and fall silent for SECONDS=120 in each PROTOCOL= (SEED= repeats the plan)'
+	@echo 'make churn    members of a group join, leave, die and fall silent for SECONDS=120 in each PROTOCOL= (SEED= repeats the plan, AGAINST=kafka compares)'
 	@echo 'make exactly-once  copy 100,000 records in transactions while copiers and node are killed, ROUNDS=5 times (SEED= repeats the plan)'
 	@echo 'make faults   fail every operation of the storage in turn, and crash between any two of them (a few minutes)'
 	@echo 'make check    format, lint, types, floors, generated code (a minute)'
@@ -56,10 +56,10 @@ faults: $(VENV)/.development $(VENV)/.compiled
 torture: $(VENV)/.development $(VENV)/.compiled
 	PYTHONPATH=src:. $(BIN)/python -m tests.integration.torture --rounds $(or $(ROUNDS),100) $(if $(SEED),--seed $(SEED))
 
-# Fifty members in five processes, one protocol after the other; without PROTOCOL= it takes twice the time.
+# Fifty members in five processes, one protocol after the other; without PROTOCOL= it takes twice the time. AGAINST=kafka to compare with.
 churn: $(VENV)/.development $(VENV)/.compiled
 	PYTHONPATH=src:. $(BIN)/python -m tests.integration.churn --seconds $(or $(SECONDS),120) \
-	  $(if $(SEED),--seed $(SEED)) $(if $(PROTOCOL),--protocol $(PROTOCOL))
+	  $(if $(SEED),--seed $(SEED)) $(if $(PROTOCOL),--protocol $(PROTOCOL)) $(if $(AGAINST),--against $(AGAINST))
 
 # By copiers of librdkafka and, where Java is, by Apache Kafka's own: about three minutes a round.
 exactly-once: $(VENV)/.development $(VENV)/.compiled

@@ -118,19 +118,26 @@ class Expectation:
 
 @dataclass(slots=True)
 class Verdict:
-    """`faults` are sentences, empty if every promise was kept; the figures tell that there was something to judge."""
+    """`faults` are sentences, empty if every promise was kept; the figures tell that there was something to judge.
+
+    `epochs` counts those in which a member was given something, if only to know that nothing is new, and `last_epoch` is the highest of
+    them: in the classic protocol, where an epoch is a generation, the others had a leader who was gone before he had assigned anything.
+    """
 
     faults: list[str] = field(default_factory=list)
     records: int = 0
     repeated: int = 0
     reigns: int = 0
     lost: int = 0
+    epochs: int = 0
+    last_epoch: int = 0
     without_owner_ms: int = 0
 
     def __str__(self) -> str:
         return (
             f"{self.records} records, {self.repeated} read again; {self.reigns} times a partition was given to a member, {self.lost} times "
-            f"taken from one that was thought dead, at most {self.without_owner_ms} ms without an owner; {len(self.faults)} faults"
+            f"taken from one that was thought dead; epochs up to {self.last_epoch}, with assignments in {self.epochs}; at most "
+            f"{self.without_owner_ms} ms without an owner; {len(self.faults)} faults"
         )
 
 
@@ -180,6 +187,8 @@ def judge(notes: Iterable[Note], expected: Expectation) -> Verdict:
     """Hold a history, in any order of its members but with each member's notes in theirs, to what a group promises."""
     verdict = Verdict()
     history = _History(notes, expected, verdict)
+    verdict.epochs = len(history.epochs)
+    verdict.last_epoch = max(history.epochs, default=0)
     for partition, end in expected.ends.items():
         faults = _Faults(partition)
         reigns = sorted(history.reigns[partition], key=lambda reign: reign.begin_ms)
@@ -212,6 +221,7 @@ class _History:
     def __init__(self, notes: Iterable[Note], expected: Expectation, verdict: Verdict) -> None:
         self.reigns: defaultdict[int, list[_Reign]] = defaultdict(list)
         self.commits: defaultdict[int, list[_Commit]] = defaultdict(list)
+        self.epochs: set[int] = set()
         self._verdict = verdict
         self._current: dict[tuple[str, int], _Reign] = {}
         self._ends_ms = expected.ends_ms
@@ -236,6 +246,8 @@ class _History:
     def _take(self, note: Note) -> None:
         match note:
             case Assigned():
+                if note.epoch is not None:
+                    self.epochs.add(note.epoch)
                 for partition in note.partitions:
                     self._begin(note, partition)
             case Released():

@@ -67,6 +67,14 @@ def test_judge_finds_no_fault_in_a_hand_over_in_good_order() -> None:
     assert (verdict.records, verdict.repeated, verdict.reigns, verdict.lost, verdict.without_owner_ms) == (10, 0, 2, 0, 30)
 
 
+def test_judge_counts_the_epochs_in_which_somebody_was_told_what_he_has() -> None:
+    nothing_new = Assigned(member="a", at_ms=130, partitions=(), epoch=4)
+
+    verdict = judge([*HANDED_OVER, nothing_new], EXPECTED)
+
+    assert (verdict.epochs, verdict.last_epoch, verdict.faults) == (3, 4, [])
+
+
 def test_judge_allows_to_read_again_what_a_dead_owner_read_and_did_not_commit() -> None:
     history = [
         assigned("a", 0),

@@ -137,6 +137,29 @@ def test_member_whose_session_ends_is_out_and_the_others_share_what_it_had() -> 
     assert story.heartbeat(two, 1) is ErrorCode.UNKNOWN_MEMBER_ID
 
 
+def test_leader_that_dies_with_one_who_waits_for_its_assignment_holds_up_the_others_for_two_sessions() -> None:
+    """Whoever is kept waiting counts as alive, and has a whole session once told to rejoin (`propagateAssignment`): so in Apache Kafka."""
+    story = GroupStory()
+    ids = story.stable_group(3, session_timeout_ms=10_000)
+    for member_id in ids:
+        story.join(member_id, session_timeout_ms=10_000)
+    leader, dead, alive = ids
+    assert (story.group.leader_id, story.group.generation) == (leader, 2)
+    story.sync(dead, 2)
+    waiting = story.sync(alive, 2)
+
+    story.advance(10_000)
+    assert story.answer(waiting, SyncGroupResponse).error_code == ErrorCode.REBALANCE_IN_PROGRESS
+    rejoined = story.join(alive, session_timeout_ms=10_000)
+    story.advance(9_999)
+    assert rejoined not in story.answers
+    story.advance(1)
+
+    told = story.answer(rejoined, JoinGroupResponse)
+    assert (told.generation_id, told.leader) == (3, alive)
+    assert list(story.group.members) == [alive]
+
+
 def test_last_member_that_leaves_leaves_an_empty_group() -> None:
     story = GroupStory()
     (one,) = story.stable_group()
