@@ -1,4 +1,4 @@
-"""What keeps a request from becoming dearer unnoticed: processor time per request of three cheap rows, in units of this machine.
+"""What keeps a request from becoming dearer unnoticed: processor time per request of four cheap rows, in units of this machine.
 
 Wall time says nothing on a machine that others use, and the counters of instructions are missing in most virtual ones. Processor time is
 counted by the kernel for one process; what is left is how fast the processor is, and how slow the kernel's system calls are. So the unit is
@@ -30,6 +30,14 @@ from typing import Final
 
 from benchmarks import machine
 from benchmarks.brokers import Broker, OdradekCandidate
+from benchmarks.group_frames import (
+    OF_GROUP,
+    await_coordinator,
+    check_committed,
+    commit_error_positions,
+    commit_frames,
+    commit_until_coordinated,
+)
 from benchmarks.load_generator import LoadOutcome, LoadPlan, run_load
 from benchmarks.odradek_install import CHECKOUT
 from benchmarks.request_frames import batch_of_size, produce_error_positions, produce_frames, single_record_batch
@@ -52,6 +60,7 @@ LOG_BYTES: Final = 32 * 1024 * 1024
 WRITTEN_BYTES_MAX: Final = 200_000_000
 LOOP_ROUNDS: Final = 4_000
 PRODUCED_TOPIC: Final = "produced"
+GROUPS: Final = [f"committing-{number}" for number in range(100)]
 FETCHED_TOPIC: Final = "fetched"
 
 
@@ -103,6 +112,7 @@ def measured() -> dict[str, float]:
             "produce-single": min(_produced(broker, single_record_batch(100), 1, 10, 5) for _ in range(ATTEMPTS)),
             "produce-16k": min(_produced(broker, batch, records_of_batch, 2, 5) for _ in range(ATTEMPTS)),
             "fetch-64k": min(_fetched(broker, fetches) for _ in range(ATTEMPTS)),
+            "commit": _committed(broker),
         }
     finally:
         session.close()
@@ -127,6 +137,23 @@ def _produced(broker: Broker, batch: bytes, record_count: int, connections: int,
 def _fetched(broker: Broker, plan: LoadPlan) -> float:
     outcome, rounds = _in_rounds(broker, plan)
     check_fetched(outcome, FETCH_BYTES)
+    return rounds
+
+
+def _committed(broker: Broker) -> float:
+    await_coordinator(broker, GROUPS[0], OF_GROUP)
+    commit_until_coordinated(broker, GROUPS, PRODUCED_TOPIC, 0)
+    plan = LoadPlan(
+        frames=commit_frames(GROUPS, PRODUCED_TOPIC, 1),
+        connections=10,
+        in_flight=5,
+        measured_s=MEASURED_S,
+        warm_s=WARM_S,
+        checked_positions=commit_error_positions(PRODUCED_TOPIC),
+        has_own_frames=True,
+    )
+    rounds = min(_in_rounds(broker, plan)[1] for _ in range(ATTEMPTS))
+    check_committed(broker, GROUPS, PRODUCED_TOPIC, 1)
     return rounds
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from odradek.base.error_codes import ErrorCode
-from odradek.coordinator.group.shard import GroupShard
+from odradek.coordinator.group.classic_rebalance import ClassicRebalance
 from odradek.coordinator.shard import Moment, Outcome
 from odradek.protocol.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from odradek.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
@@ -57,26 +56,26 @@ def stay(client: WireClient, group: str, member_id: str, instance_id: str) -> No
 
 def test_mistake_by_the_clock_costs_nobody_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody asks anything meanwhile: a session that the failed turn should have ended is ended by a later one."""
-    act_on_time = GroupShard.act_on_time
-    turns: list[Moment] = []
+    session_over = ClassicRebalance._session_over
+    moments: list[Moment] = []
 
-    def fail_once(shard: GroupShard, now: Moment) -> Iterator[Outcome]:
-        turns.append(now)
-        if len(turns) == 1:
+    def fail_once(rebalance: ClassicRebalance, group_id: str, member_id: str, now: Moment) -> Outcome:
+        moments.append(now)
+        if len(moments) == 1:
             raise RuntimeError("a mistake of ours")
-        return act_on_time(shard, now)
+        return session_over(rebalance, group_id, member_id, now)
 
     with NodeInProcess(SETTINGS) as node:
         client = node.client()
         member_id = join(client, "readers", "one").member_id
-        monkeypatch.setattr(GroupShard, "act_on_time", fail_once)
+        monkeypatch.setattr(ClassicRebalance, "_session_over", fail_once)
         stay(client, "readers", member_id, "one")
         deadline_s = time.monotonic() + WAIT_S_MAX
-        while len(turns) < 2 and time.monotonic() < deadline_s:
+        while len(moments) < 2 and time.monotonic() < deadline_s:
             time.sleep(0.02)
         heartbeat = HeartbeatRequest(group_id="readers", generation_id=1, member_id=member_id, group_instance_id="one")
         code = client.request(heartbeat, HeartbeatResponse, 4).error_code
         client.close()
 
-    assert len(turns) > 1, "the clock stands still"
+    assert len(moments) > 1, "the clock stands still"
     assert code == ErrorCode.UNKNOWN_MEMBER_ID

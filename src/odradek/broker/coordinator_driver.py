@@ -18,7 +18,7 @@ from odradek.broker.partition import Partition
 from odradek.broker.partitions import PartitionRegistry
 from odradek.broker.purgatory import Cancellable
 from odradek.coordinator.placement import partition_of
-from odradek.coordinator.shard import Answer, Moment, Outcome, Refusal, Shard, Ticket
+from odradek.coordinator.shard import Answer, Encoded, Moment, Outcome, Refusal, Shard, Ticket
 from odradek.metadata.delta import MetadataDelta
 from odradek.metadata.image import EMPTY_IMAGE, MetadataImage
 
@@ -71,6 +71,15 @@ class CoordinatorDriver(Generic[AnyShard]):
         if isinstance(answer, Refusal):
             raise RequestRefused(answer.code, answer.message)
         return answer
+
+    def ask_encoded(self, key: str, question: Callable[[AnyShard, Moment], Encoded | None], then: Callable[[ErrorCode], None]) -> bool:
+        """As `ShardRunner.ask_encoded`, of the shard that keeps `key`; False also where that is not here."""
+        index = self.partition_index_of(key)
+        runner = None if index is None else self._runners.get(index)
+        if runner is None or not runner.ask_encoded(question, then):
+            return False
+        self._arm_for(runner.next_deadline_ms())
+        return True
 
     def shards(self) -> Iterator[AnyShard]:
         """Every shard that can be asked, for reading.

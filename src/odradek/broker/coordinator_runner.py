@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, final
 
 from odradek.base.clock import Clock
 from odradek.base.error_codes import ErrorCode
@@ -27,7 +27,7 @@ from odradek.broker.later import Later
 from odradek.broker.partition import Partition
 from odradek.broker.purgatory import Purgatory
 from odradek.coordinator.record import RecordTypes, decode_record
-from odradek.coordinator.shard import Answer, Moment, Outcome, Refusal, Shard, Ticket
+from odradek.coordinator.shard import Answer, Encoded, Moment, Outcome, Refusal, Shard, Ticket
 from odradek.metadata.delta import MetadataDelta
 from odradek.metadata.image import MetadataImage
 from odradek.records.builder import encode_batch
@@ -68,15 +68,20 @@ class RunnerParts:
     base_sequence: int
 
 
-@dataclass(slots=True)
+@final
 class _Decided:
-    """An answer that is known and may not leave, or deeds that may not be done, before the log is committed up to `end_offset`."""
+    """An answer that is known and may not leave, or deeds that may not be done, before the log is committed up to `end_offset`.
 
-    end_offset: int
-    deadline_ms: int
-    later: Later[Answer] | None = None
-    answer: Answer | None = None
-    deeds: Sequence[object] = ()
+    `then` gives the answer, for NONE, or refuses it; None where nobody waits for one any more.
+    """
+
+    __slots__ = ("deadline_ms", "deeds", "end_offset", "then")
+
+    def __init__(self, end_offset: int, deadline_ms: int, then: Callable[[ErrorCode], None] | None, deeds: Sequence[object] = ()) -> None:
+        self.end_offset = end_offset
+        self.deadline_ms = deadline_ms
+        self.then = then
+        self.deeds = deeds
 
 
 class ShardRunner(Generic[AnyShard]):
@@ -205,6 +210,25 @@ class ShardRunner(Generic[AnyShard]):
             raise
         return later
 
+    def ask_encoded(self, question: Callable[[AnyShard, Moment], Encoded | None], then: Callable[[ErrorCode], None]) -> bool:
+        """As `ask`, for what is decided and encoded in one step. `then` is called once that is committed, or with why it is not.
+
+        False where nothing was decided: `ask` tells why, or does what cannot be done like this.
+        """
+        if self.state is not RunnerState.ACTIVE or self._parts.compression is not Codec.NONE:
+            return False
+        encoded = question(self._shard, self._now())
+        if encoded is None or len(encoded.batch) > self.partition.produce_rules.message_bytes_max:
+            return False
+        try:
+            base_offset = self._stage(encoded.batch)
+        except StorageFailure as error:
+            self._cannot_write(error)
+            return False
+        encoded.take_in(base_offset)
+        self._decided.append(_Decided(self._end_offset, self._commit_deadline_ms(), then))
+        return True
+
     def peek(self) -> AnyShard | None:
         """The shard for reading, None while it cannot be asked. What it says may not be committed yet."""
         return self._shard if self.state is RunnerState.ACTIVE else None
@@ -253,8 +277,7 @@ class ShardRunner(Generic[AnyShard]):
             try:
                 base_offset = self._stage(batch) if outcome.producer is None else self._stage_in_transaction(batch)
             except StorageFailure as error:
-                log.error("coordinator cannot write", extra={"partition": str(self.partition.topic_partition), "reason": str(error)})
-                self.fail()
+                self._cannot_write(error)
                 return
             if base_offset < 0:
                 outcome = Outcome(answers=[(ticket, Refusal(ErrorCode.INVALID_PRODUCER_EPOCH)) for ticket, _ in outcome.answers])
@@ -265,10 +288,14 @@ class ShardRunner(Generic[AnyShard]):
         for ticket, answer in outcome.answers:
             later = self._waiting.pop(ticket, None)
             if later is not None:
-                self._decided.append(_Decided(self._end_offset, self._commit_deadline_ms(), later, answer))
+                self._decided.append(_Decided(self._end_offset, self._commit_deadline_ms(), _giving(later, answer)))
         if outcome.deeds:
-            self._decided.append(_Decided(self._end_offset, self._commit_deadline_ms(), deeds=outcome.deeds))
+            self._decided.append(_Decided(self._end_offset, self._commit_deadline_ms(), None, outcome.deeds))
         self.release()
+
+    def _cannot_write(self, error: StorageFailure) -> None:
+        log.error("coordinator cannot write", extra={"partition": str(self.partition.topic_partition), "reason": str(error)})
+        self.fail()
 
     def _encoded(self, outcome: Outcome) -> bytes:
         now_ms = self._parts.clock.now_ms()
@@ -320,8 +347,8 @@ class ShardRunner(Generic[AnyShard]):
         return not decided
 
     def _let_go(self, decided: _Decided) -> None:
-        if decided.later is not None and decided.answer is not None and not decided.later.is_given:
-            decided.later.give(decided.answer)
+        if decided.then is not None:
+            decided.then(ErrorCode.NONE)
         for deed in decided.deeds:
             self._perform(self, deed)
 
@@ -345,8 +372,9 @@ class ShardRunner(Generic[AnyShard]):
         for late in self._decided:
             if late.deadline_ms > now_ms:
                 break
-            if late.later is not None:
-                _refuse(late.later, ErrorCode.COORDINATOR_NOT_AVAILABLE)
+            if late.then is not None:
+                then, late.then = late.then, None
+                then(ErrorCode.COORDINATOR_NOT_AVAILABLE)
             # What is to be done then is done whenever it is committed.
             late.deadline_ms = self._commit_deadline_ms()
         self._release_or_wait()
@@ -364,8 +392,11 @@ class ShardRunner(Generic[AnyShard]):
         self.state = state
         waiting, self._waiting = self._waiting, {}
         decided, self._decided = self._decided, deque()
-        for later in [*waiting.values(), *(late.later for late in decided if late.later is not None)]:
-            _refuse(later, code)
+        for later in waiting.values():
+            later.give(Refusal(code))
+        for late in decided:
+            if late.then is not None:
+                late.then(code)
 
     def _commit_deadline_ms(self) -> int:
         return self._parts.clock.monotonic_ms() + self._parts.commit_timeout_ms()
@@ -392,6 +423,6 @@ class _Waiting:
         self._runner.expire()
 
 
-def _refuse(later: Later[Answer], code: ErrorCode) -> None:
-    if not later.is_given:
-        later.give(Refusal(code))
+def _giving(later: Later[Answer], answer: Answer) -> Callable[[ErrorCode], None]:
+    """Gives the answer, or says why there is none."""
+    return lambda code: later.give(answer if code is ErrorCode.NONE else Refusal(code))

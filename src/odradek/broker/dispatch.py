@@ -1,6 +1,6 @@
 """From a frame to the code that answers it, and back.
 
-The two requests that make up almost all traffic, Produce and Fetch, go to their own paths and never become objects. Every other
+The requests that make up almost all traffic, Produce, Fetch and OffsetCommit, go to their own paths and never become objects. Every other
 request is decoded by the generated codec and given to the one function `handle` of `broker/handlers/<api>.py`, loaded when first
 asked for. What a peer does wrong closes its connection with one logged sentence; what we do wrong is answered with
 UNKNOWN_SERVER_ERROR and logged with its trace. Exceptions become error codes here and nowhere else.
@@ -22,6 +22,7 @@ from librt.strings import read_i16_be, read_i32_be
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import Misuse, ProtocolViolation, RequestRefused
 from odradek.broker import fetch_path
+from odradek.broker.commit_path import CommitPath
 from odradek.broker.handlers import refusals
 from odradek.broker.node import Node
 from odradek.broker.produce_path import ProducePath
@@ -39,6 +40,7 @@ request_log = logging.getLogger("odradek.request")
 
 PRODUCE: Final = 0
 FETCH: Final = 1
+OFFSET_COMMIT: Final = 8
 API_VERSIONS: Final = 18
 # The smallest request header: key, version, correlation id, and the length of a null client id.
 REQUEST_HEADER_SIZE_MIN: Final = 10
@@ -74,11 +76,12 @@ def served_apis(*, is_controller: bool) -> list[ServedApi | None]:
 class Dispatcher:
     """Answers frames. One per node; `tasks` owns the requests that wait for something."""
 
-    __slots__ = ("_handlers", "_node", "_on_broker", "_on_controller", "_produce", "_tasks", "controller_listeners")
+    __slots__ = ("_commits", "_handlers", "_node", "_on_broker", "_on_controller", "_produce", "_tasks", "controller_listeners")
 
     def __init__(self, node: Node, produce: ProducePath, tasks: asyncio.TaskGroup, controller_listeners: frozenset[str]) -> None:
         self._node = node
         self._produce = produce
+        self._commits = CommitPath(node)
         self._tasks = tasks
         self._handlers: dict[int, Handler] = {}
         self._on_broker = served_apis(is_controller=False)
@@ -114,6 +117,8 @@ class Dispatcher:
         try:
             if api_key == PRODUCE:
                 self._produce.handle(connection, data, start, end)
+                return
+            if api_key == OFFSET_COMMIT and self._commits.handle(connection, data, start, end):
                 return
             # The codec reads to the end of what it is given: it must not see the frames that follow.
             frame = data[start:end]

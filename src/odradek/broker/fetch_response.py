@@ -13,8 +13,8 @@ from librt.strings import BytesWriter, write_i16_be, write_i32_be, write_i64_be
 from mypy_extensions import i16, i32, i64
 
 from odradek.broker.fetch_plan import AbortedTransactions, PartitionResult
-from odradek.broker.frame_writing import write_length, write_unsigned_varint
 from odradek.net.output import FileRange
+from odradek.wire.frame_writing import write_length, write_unsigned_varint
 
 FLEXIBLE_VERSION_MIN: Final[i64] = 12
 TOPIC_ID_VERSION_MIN: Final[i64] = 13

@@ -18,10 +18,12 @@ from odradek.controller.topic_names import GROUP_METADATA_TOPIC
 from odradek.records.compression import Codec
 
 if TYPE_CHECKING:
+    from odradek.base.error_codes import ErrorCode
     from odradek.broker.append_turn import AppendTurn
     from odradek.broker.coordinator_driver import CoordinatorDriver
     from odradek.broker.coordinator_runner import ShardRunner
     from odradek.broker.node import Node
+    from odradek.coordinator.group.commit_request import CommitRequest
     from odradek.coordinator.group.settings import GroupSettings
     from odradek.coordinator.group.shard import GroupShard
 
@@ -29,8 +31,6 @@ MS_PER_MINUTE = 60_000
 # What all members of a classic group say of their protocols, of which one will be written: so many times what fits into a batch.
 PROTOCOLS_EXPECTED_MAX = 8
 METADATA_BYTES_MAX_MIN = 16 << 20
-# The runtime of Kafka's newer coordinators writes it, whoever's batch it is (`CoordinatorRuntime.maybeAllocateNewBatch`).
-BASE_SEQUENCE = 0
 ASSIGNOR_BY_CLASS = {
     "org.apache.kafka.coordinator.group.assignor.UniformAssignor": "uniform",
     "org.apache.kafka.coordinator.group.assignor.RangeAssignor": "range",
@@ -53,10 +53,17 @@ class GroupCoordinator(LazyCoordinator["GroupShard"]):
         runner = None if self._driver is None else self._driver.runner_at(partition_index)
         return None if runner is None or runner.peek() is None else runner
 
+    def commit(self, request: CommitRequest, then: Callable[[ErrorCode], None]) -> bool:
+        """Note the offsets and call `then` once that is committed, or why it is not; False where the request is to be asked in full."""
+        driver = self._driver
+        if driver is None:
+            return False
+        return driver.ask_encoded(request.group_id, lambda shard, now: shard.commit_encoded(request, now), then)
+
     def _make_driver(self) -> CoordinatorDriver[GroupShard]:
         from odradek.broker.coordinator_driver import CoordinatorDriver
         from odradek.broker.coordinator_runner import RunnerParts
-        from odradek.coordinator.group.records import RECORD_TYPES
+        from odradek.coordinator.group.records import BASE_SEQUENCE, RECORD_TYPES
         from odradek.coordinator.group.shard import GroupShard
 
         node = self._node

@@ -10,8 +10,8 @@ from typing import Final
 from librt.strings import BytesWriter, write_i16_be, write_i32_be, write_i64_be
 from mypy_extensions import i16, i32, i64
 
-from odradek.broker.frame_writing import write_length
 from odradek.broker.produce_frame import FLEXIBLE_VERSION_MIN, ProducedPart, ProduceFrame
+from odradek.wire.frame_writing import finished_frame, write_length
 
 LOG_START_OFFSET_VERSION_MIN: Final[i64] = 5
 RECORD_ERRORS_VERSION_MIN: Final[i64] = 8
@@ -42,12 +42,7 @@ def encode_answer(frame: ProduceFrame) -> bytes:
     write_i32_be(out, 0)
     if is_flexible:
         out.append(0)
-    size = len(out) - 4
-    out[0] = (size >> 24) & 0xFF
-    out[1] = (size >> 16) & 0xFF
-    out[2] = (size >> 8) & 0xFF
-    out[3] = size & 0xFF
-    return out.getvalue()
+    return finished_frame(out)
 
 
 def write_part(out: BytesWriter, part: ProducedPart, version: i64, is_flexible: bool) -> None:

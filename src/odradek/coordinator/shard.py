@@ -12,8 +12,7 @@ it, only by records.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from typing import NewType, Protocol, final
 
 from odradek.base.error_codes import ErrorCode
@@ -28,42 +27,57 @@ Ticket = NewType("Ticket", int)
 
 
 @final
-@dataclass(frozen=True, slots=True)
 class Moment:
     """When something is decided: `wall_ms` since 1970, which records bear, and `monotonic_ms`, by which deadlines are kept."""
 
-    wall_ms: int
-    monotonic_ms: int
+    __slots__ = ("monotonic_ms", "wall_ms")
+
+    def __init__(self, wall_ms: int, monotonic_ms: int) -> None:
+        self.wall_ms = wall_ms
+        self.monotonic_ms = monotonic_ms
 
 
 @final
-@dataclass(frozen=True, slots=True)
 class Refusal:
     """An answer that is an error and nothing else; it is said in the words of the API that was asked."""
 
-    code: ErrorCode
-    message: str | None = None
+    __slots__ = ("code", "message")
+
+    def __init__(self, code: ErrorCode, message: str | None = None) -> None:
+        self.code = code
+        self.message = message
+
+    def __repr__(self) -> str:
+        return f"Refusal({self.code.name}, {self.message!r})"
 
 
 Answer = Message | Refusal
 
 
 @final
-@dataclass(slots=True)
 class Outcome:
     """What a decision comes to. The records of one outcome are written in one batch or not at all.
 
     `if_too_large` says what happens instead where they are more than a batch of the topic may hold; by default, whoever would have been
-    answered hears of an error, and nothing else.
+    answered hears of an error, and nothing else. `deeds` are what the driver has to do when the records are committed, in the words of the
+    shard's own room. `producer` is the one, by id and epoch, in whose transaction the records are written; they count with its end.
     """
 
-    records: list[CoordinatorRecord] = field(default_factory=list)
-    answers: list[tuple[Ticket, Answer]] = field(default_factory=list)
-    if_too_large: Callable[[Moment], Outcome] | None = None
-    # What the driver has to do when the records are committed, in the words of the shard's own room.
-    deeds: list[object] = field(default_factory=list)
-    # The producer, by id and epoch, in whose transaction the records are written; they count when that is committed.
-    producer: tuple[int, int] | None = None
+    __slots__ = ("answers", "deeds", "if_too_large", "producer", "records")
+
+    def __init__(
+        self,
+        records: list[CoordinatorRecord] | None = None,
+        answers: list[tuple[Ticket, Answer]] | None = None,
+        if_too_large: Callable[[Moment], Outcome] | None = None,
+        deeds: Sequence[object] = (),
+        producer: tuple[int, int] | None = None,
+    ) -> None:
+        self.records: list[CoordinatorRecord] = [] if records is None else records
+        self.answers: list[tuple[Ticket, Answer]] = [] if answers is None else answers
+        self.if_too_large = if_too_large
+        self.deeds = list(deeds)
+        self.producer = producer
 
     @classmethod
     def answer(cls, ticket: Ticket, answer: Answer) -> Outcome:
@@ -87,6 +101,17 @@ class Outcome:
         if self.if_too_large is not None:
             return self.if_too_large(now)
         return Outcome(answers=[(ticket, Refusal(ErrorCode.UNKNOWN_SERVER_ERROR)) for ticket, _ in self.answers])
+
+
+@final
+class Encoded:
+    """Records as the batch that is to be written, and what takes them in once they are staged, called with the first one's offset."""
+
+    __slots__ = ("batch", "take_in")
+
+    def __init__(self, batch: bytes, take_in: Callable[[int], None]) -> None:
+        self.batch = batch
+        self.take_in = take_in
 
 
 class Shard(Protocol):

@@ -15,10 +15,12 @@ from odradek.base.identifiers import ZERO_UUID, Uuid
 from odradek.coordinator.group.caller import Caller
 from odradek.coordinator.group.classic_group import ClassicGroup, ClassicState
 from odradek.coordinator.group.classic_rebalance import ClassicRebalance
+from odradek.coordinator.group.commit_records import encode_commits
+from odradek.coordinator.group.commit_request import CommitRequest
 from odradek.coordinator.group.committed_offset import CommittedOffset
 from odradek.coordinator.group.group import Group, Groups
 from odradek.coordinator.group.offsets import OffsetStore
-from odradek.coordinator.group.records import offset_commit, offset_tombstone
+from odradek.coordinator.group.records import BASE_SEQUENCE, offset_commit, offset_tombstone
 from odradek.coordinator.group.settings import GroupSettings
 from odradek.coordinator.record import CoordinatorRecord
 from odradek.coordinator.shard import Moment, Outcome, Refusal, Ticket
@@ -81,7 +83,7 @@ class OffsetRequests:
 
     def commit(self, ticket: Ticket, request: OffsetCommitRequest, caller: Caller, now: Moment) -> Outcome:
         """Note the offsets, or refuse all of them."""
-        code = self._refusal_of_commit(request, caller, now)
+        code = self._refusal_of_commit(request, caller.api_version, now)
         if code is not ErrorCode.NONE:
             return Outcome.refusal(ticket, code)
         retention_ms = request.retention_time_ms
@@ -100,18 +102,16 @@ class OffsetRequests:
         outcome.answers.append((ticket, response))
         return outcome
 
-    def _refusal_of_commit(self, request: OffsetCommitRequest, caller: Caller, now: Moment) -> ErrorCode:
+    def _refusal_of_commit(self, request: OffsetCommitRequest | CommitRequest, version: int, now: Moment) -> ErrorCode:
         epoch = request.generation_id_or_member_epoch
         group = self._groups.get(request.group_id)
         if group is None:
             if epoch < 0:
                 # It comes into being when the first offset is replayed.
                 return ErrorCode.NONE
-            is_known_error = caller.api_version >= GROUP_ID_NOT_FOUND_SINCE_VERSION
+            is_known_error = version >= GROUP_ID_NOT_FOUND_SINCE_VERSION
             return ErrorCode.GROUP_ID_NOT_FOUND if is_known_error else ErrorCode.ILLEGAL_GENERATION
-        code = group.refusal_of_commit(
-            request.member_id, request.group_instance_id, epoch, is_transactional=False, version=caller.api_version
-        )
+        code = group.refusal_of_commit(request.member_id, request.group_instance_id, epoch, is_transactional=False, version=version)
         if code is not ErrorCode.NONE:
             return code
         if isinstance(group, ClassicGroup) and group.state in (ClassicState.STABLE, ClassicState.PREPARING_REBALANCE):
@@ -122,6 +122,18 @@ class OffsetRequests:
                 if code is not ErrorCode.NONE:
                     return code
         return ErrorCode.NONE
+
+    def commit_encoded(self, request: CommitRequest, now: Moment) -> bytes | None:
+        """As `commit`, for a request whose offsets are all noted: the batch of their records, which come back to `take_commits`.
+
+        None where it is for `commit` to say why not.
+        """
+        if self._refusal_of_commit(request, request.version, now) is not ErrorCode.NONE:
+            return None
+        # Bytes of UTF-8 are never fewer than Java's characters, so that what is in bounds here is so there.
+        if request.metadata_size_max > self._settings().offset_metadata_bytes_max:
+            return None
+        return encode_commits(request, now.wall_ms, BASE_SEQUENCE)
 
     def commit_in_transaction(self, ticket: Ticket, request: TxnOffsetCommitRequest, caller: Caller, now: Moment) -> Outcome:
         """Note the offsets in the producer's transaction: they count once that is committed. The caller has it know of the group."""

@@ -39,6 +39,10 @@ class OffsetStore:
         """The committed offsets of a group; not to be changed."""
         return self._by_group.get(group_id, {})
 
+    def of_topic(self, group_id: str, topic: str) -> dict[int, CommittedOffset]:
+        """What a group has committed of a topic, by partition, for whoever adds something."""
+        return self._by_group.setdefault(group_id, {}).setdefault(topic, {})
+
     def get(self, group_id: str, topic: str, partition: int) -> CommittedOffset | None:
         return self._by_group.get(group_id, {}).get(topic, {}).get(partition)
 
@@ -71,7 +75,7 @@ class OffsetStore:
             record_offset,
         )
         if producer_id == NO_PRODUCER_ID:
-            self._by_group.setdefault(group_id, {}).setdefault(topic, {})[partition] = committed
+            self.of_topic(group_id, topic)[partition] = committed
             return
         self._pending.setdefault(producer_id, {})[group_id, topic, partition] = committed
         self._open_producers.setdefault(group_id, {}).setdefault((topic, partition), set()).add(producer_id)
@@ -82,7 +86,7 @@ class OffsetStore:
             self._close(group_id, topic, partition, producer_id)
             if not is_committed:
                 continue
-            by_partition = self._by_group.setdefault(group_id, {}).setdefault(topic, {})
+            by_partition = self.of_topic(group_id, topic)
             before = by_partition.get(partition)
             if before is None or before.record_offset < committed.record_offset:
                 by_partition[partition] = committed

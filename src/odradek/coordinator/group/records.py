@@ -10,6 +10,9 @@ from odradek.base.identifiers import Uuid
 from odradek.coordinator.record import CoordinatorRecord, RecordTypes
 from odradek.protocol.internal_records import group as records
 
+# The runtime of Kafka's newer coordinators writes it, whoever's batch it is (`CoordinatorRuntime.maybeAllocateNewBatch`).
+BASE_SEQUENCE: Final = 0
+
 OFFSET_COMMIT_VERSION: Final = 4
 # The only version that can say when an offset expires: written for clients that ask for a retention of their own.
 OFFSET_COMMIT_VERSION_WITH_EXPIRY: Final = 1

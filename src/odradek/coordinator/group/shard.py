@@ -18,6 +18,8 @@ from odradek.coordinator.group.classic_group import ClassicGroup, ClassicState
 from odradek.coordinator.group.classic_in_consumer import ClassicInConsumer
 from odradek.coordinator.group.classic_join import ClassicJoin, refusal_of_request, without_repeated_protocols
 from odradek.coordinator.group.classic_rebalance import ClassicRebalance, refused_join
+from odradek.coordinator.group.commit_records import committed_of
+from odradek.coordinator.group.commit_request import CommitRequest
 from odradek.coordinator.group.consumer_group import CONSUMER_KEYS, ConsumerGroup, ConsumerKey
 from odradek.coordinator.group.consumer_heartbeat import ConsumerHeartbeat
 from odradek.coordinator.group.consumer_sessions import ConsumerSessions
@@ -29,7 +31,7 @@ from odradek.coordinator.group.offsets import OffsetStore
 from odradek.coordinator.group.plain_commits import PlainCommits
 from odradek.coordinator.group.settings import GroupSettings
 from odradek.coordinator.record import CoordinatorRecord
-from odradek.coordinator.shard import Moment, Outcome, Ticket
+from odradek.coordinator.shard import Encoded, Moment, Outcome, Ticket
 from odradek.metadata.delta import MetadataDelta
 from odradek.metadata.image import EMPTY_IMAGE, MetadataImage
 from odradek.protocol.internal_records import group as records
@@ -162,6 +164,11 @@ class GroupShard:
     def commit_offsets(self, ticket: Ticket, request: OffsetCommitRequest, caller: Caller, now: Moment) -> Outcome:
         return self._offset_requests.commit(ticket, request, caller, now)
 
+    def commit_encoded(self, request: CommitRequest, now: Moment) -> Encoded | None:
+        """As `commit_offsets`, where nothing is refused and nothing is out of the ordinary; None where it is."""
+        batch = self._offset_requests.commit_encoded(request, now)
+        return None if batch is None else Encoded(batch, lambda base_offset: self._take_commits(request, base_offset, now))
+
     def commit_offsets_in_transaction(self, ticket: Ticket, request: TxnOffsetCommitRequest, caller: Caller, now: Moment) -> Outcome:
         return self._offset_requests.commit_in_transaction(ticket, request, caller, now)
 
@@ -262,10 +269,24 @@ class GroupShard:
     def _replay_offset(
         self, group_id: str, topic: str, partition: int, value: records.OffsetCommitValue | None, offset: int, producer_id: int
     ) -> None:
-        if value is not None and self._groups.get(group_id) is None:
-            # Nobody ever joined: a group that only keeps offsets.
-            self._groups.put(ClassicGroup(group_id, value.commit_timestamp))
+        if value is not None:
+            self._ensure_group(group_id, value.commit_timestamp)
         self._offsets.replay(group_id, topic, partition, value, record_offset=offset, producer_id=producer_id)
+
+    def _ensure_group(self, group_id: str, commit_timestamp_ms: int) -> None:
+        if self._groups.get(group_id) is None:
+            # Nobody ever joined: a group that only keeps offsets.
+            self._groups.put(ClassicGroup(group_id, commit_timestamp_ms))
+
+    def _take_commits(self, request: CommitRequest, base_offset: int, now: Moment) -> None:
+        """The records of `commit_encoded` are staged from `base_offset` on: what replaying them comes to."""
+        self._ensure_group(request.group_id, now.wall_ms)
+        record_offset = base_offset
+        for topic in request.topics:
+            by_partition = self._offsets.of_topic(request.group_id, topic.name)
+            for partition in topic.partitions:
+                by_partition[partition.partition_index] = committed_of(topic, partition, now.wall_ms, record_offset)
+                record_offset += 1
 
     def replay_end_of_transaction(self, producer_id: int, *, is_committed: bool) -> None:
         self._offsets.end_transaction(producer_id, is_committed=is_committed)

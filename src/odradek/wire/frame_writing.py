@@ -23,3 +23,13 @@ def write_length(out: BytesWriter, length: i64, is_flexible: bool) -> None:
         write_unsigned_varint(out, length + 1)
     else:
         write_i32_be(out, i32(length))
+
+
+def finished_frame(out: BytesWriter) -> bytes:
+    """The bytes of a frame, whose first four, written as 0, now say how many follow them."""
+    size = len(out) - 4
+    out[0] = (size >> 24) & 0xFF
+    out[1] = (size >> 16) & 0xFF
+    out[2] = (size >> 8) & 0xFF
+    out[3] = size & 0xFF
+    return out.getvalue()
