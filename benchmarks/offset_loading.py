@@ -96,6 +96,8 @@ def _measure(session: Session, *, groups_count: int, commits_count: int, rewritt
         full_s, full_cpu_s = _start(session, directory, _group(groups_count - 1), rewritten)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+    if full_s <= empty_s:
+        raise NotMeasurable("the start without a commit took longer: whatever else the machine did was more than what is measured")
     return {"loading": full_s - empty_s, "CPU of the loading": full_cpu_s - empty_cpu_s}
 
 

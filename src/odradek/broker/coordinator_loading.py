@@ -1,28 +1,31 @@
 """What the records of a coordinator's partition come to, before its shard sees them.
 
 The topics of coordinators are compacted: of all plain records with one key only the last counts, whether a cleaner has been there or
-not. So the gathering half, which runs in a pool while the node serves, keeps just that one, undecoded, and the shard replays tens of
-thousands of records where the log may hold millions. Records of transactions and the markers that end them keep their whole order,
-for what they come to depends on it.
+not. So the gathering half, which runs in a pool while the node serves, keeps just that one, in the form in which the shard wants it, and
+the shard takes in tens of thousands of records where the log may hold millions. Records of transactions and the markers that end them
+keep their whole order, for what they come to depends on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, final
 
-from odradek.records.batch import BatchHeader, batch_body, check_crc, decode_records, iterate_batches
+from odradek.base.identifiers import NO_PRODUCER_ID
+from odradek.coordinator.shard import ShardGatherer
+from odradek.records.batch import BatchHeader, check_crc, decode_records, iterate_batches
 from odradek.records.control import ControlType, control_type_of
-from odradek.records.header import CURRENT_MAGIC
-from odradek.records.key_values import KeyValue, NotPlain, read_key_values
+from odradek.records.key_values import KeyValue
+from odradek.records.plain_walk import PlainBatches
+from odradek.records.record import Record
 
-# How many records are replayed before the loop may do something else.
-RUN_RECORDS_MAX: Final = 500
+# How many records are gathered, or are replayed, before somebody else may have the interpreter; of one batch all are gathered at once.
+GATHERED_RECORDS_MAX: Final = 2_000
+REPLAYED_RECORDS_MAX: Final = 500
 
 
 class GatheredRecord(NamedTuple):
-    """One record of a transaction as it stands in the log."""
+    """One record as it stands in the log; `producer_id` is -1 where it belongs to no transaction."""
 
     offset: int
     producer_id: int
@@ -40,13 +43,12 @@ class EndOfTransaction(NamedTuple):
 
 @final
 class GatheredRecords:
-    """The records of a partition, gathered piece by piece from its log start on."""
+    """The records of a partition, gathered piece by piece from its log start on; the plain ones by `gatherer`."""
 
-    __slots__ = ("_in_transactions", "_latest", "records_count")
+    __slots__ = ("_gatherer", "_in_transactions", "records_count")
 
-    def __init__(self) -> None:
-        # By key, in the order of the offsets: a key that comes again is taken out of its former place.
-        self._latest: dict[bytes | None, KeyValue] = {}
+    def __init__(self, gatherer: ShardGatherer) -> None:
+        self._gatherer = gatherer
         self._in_transactions: list[GatheredRecord | EndOfTransaction] = []
         self.records_count = 0
 
@@ -56,55 +58,51 @@ class GatheredRecords:
         Raises:
             CorruptRecords: a batch fails its checksum or its structure.
         """
-        latest = self._latest
-        for position, header in iterate_batches(data):
+        batches = PlainBatches(data)
+        while True:
+            # Between two rounds, not within one, another thread can go on.
+            while batches.give_to(self._gatherer, first_offset, GATHERED_RECORDS_MAX):
+                pass
+            found = next(iterate_batches(data, batches.position), None)
+            if found is None:
+                break
+            position, header = found
             check_crc(data, position, header)
-            records = _key_values(data, position, header)
-            self.records_count += len(records)
-            if header.is_control() or header.is_transactional():
-                self._take_of_transaction(records, header)
-                continue
-            for record in records:
-                if record[0] >= first_offset:
-                    key = record[1]
-                    latest.pop(key, None)
-                    latest[key] = record
+            self._take_otherwise(decode_records(data, position), header, first_offset)
+            batches.position += header.size
+        self.records_count += batches.records_count
 
-    def _take_of_transaction(self, records: Sequence[KeyValue], header: BatchHeader) -> None:
+    def _take_otherwise(self, records: list[Record], header: BatchHeader, first_offset: int) -> None:
+        """Records of a transaction, its marker, or those of a batch that is seldom."""
+        self.records_count += len(records)
         producer_id = int(header.producer_id)
-        if not header.is_control():
-            self._in_transactions += [GatheredRecord(offset, producer_id, key, value) for offset, key, value in records]
-            return
-        for offset, key, _ in records:
-            control_type = control_type_of(key)
-            if control_type in (ControlType.COMMIT, ControlType.ABORT):
-                self._in_transactions.append(EndOfTransaction(offset, producer_id, control_type is ControlType.COMMIT))
+        if header.is_control():
+            for record in records:
+                control_type = control_type_of(record.key)
+                if control_type in (ControlType.COMMIT, ControlType.ABORT):
+                    self._in_transactions.append(EndOfTransaction(record.offset, producer_id, control_type is ControlType.COMMIT))
+        elif header.is_transactional():
+            self._in_transactions += [GatheredRecord(record.offset, producer_id, record.key, record.value) for record in records]
+        else:
+            for record in records:
+                if record.offset >= first_offset:
+                    self._gatherer.take((record.offset, record.key, record.value))
 
-    def in_order(self) -> Iterator[list[KeyValue] | GatheredRecord | EndOfTransaction]:
-        """What the shard has to replay, by offset: runs of plain records, and those of transactions one by one."""
-        transactional = iter(self._in_transactions)
-        following = next(transactional, None)
-        run: list[KeyValue] = []
-        for record in self._latest.values():
-            while following is not None and following.offset < record[0]:
-                if run:
-                    yield run
-                    run = []
-                yield following
-                following = next(transactional, None)
-            run.append(record)
-            if len(run) == RUN_RECORDS_MAX:
-                yield run
-                run = []
-        if run:
-            yield run
-        if following is not None:
+    def in_order(self) -> Iterator[GatheredRecord | EndOfTransaction]:
+        """What the shard has to replay one by one, by offset."""
+        return _merged(self._gatherer.others(), self._in_transactions)
+
+
+def _merged(
+    plain: Iterable[KeyValue], transactional: Iterable[GatheredRecord | EndOfTransaction]
+) -> Iterator[GatheredRecord | EndOfTransaction]:
+    rest = iter(transactional)
+    following = next(rest, None)
+    for offset, key, value in plain:
+        while following is not None and following.offset < offset:
             yield following
-            yield from transactional
-
-
-def _key_values(data: bytes, position: int, header: BatchHeader) -> Sequence[KeyValue]:
-    if header.magic == CURRENT_MAGIC:
-        with suppress(NotPlain):
-            return read_key_values(batch_body(data, position, header), header.record_count, header.base_offset)
-    return [(record.offset, record.key, record.value) for record in decode_records(data, position)]
+            following = next(rest, None)
+        yield GatheredRecord(offset, NO_PRODUCER_ID, key, value)
+    if following is not None:
+        yield following
+        yield from rest

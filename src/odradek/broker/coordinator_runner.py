@@ -22,7 +22,7 @@ from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import CorruptRecords, RequestRefused, StorageFailure
 from odradek.base.identifiers import NO_PRODUCER_ID
 from odradek.broker.append_turn import AppendTurn
-from odradek.broker.coordinator_loading import RUN_RECORDS_MAX, EndOfTransaction, GatheredRecord, GatheredRecords
+from odradek.broker.coordinator_loading import REPLAYED_RECORDS_MAX, EndOfTransaction, GatheredRecord, GatheredRecords
 from odradek.broker.later import Later
 from odradek.broker.partition import Partition
 from odradek.broker.purgatory import Purgatory
@@ -33,7 +33,6 @@ from odradek.metadata.image import MetadataImage
 from odradek.records.builder import encode_batch
 from odradek.records.compression import Codec
 from odradek.records.header import parse_header
-from odradek.records.key_values import KeyValue
 from odradek.records.record import Record
 
 log = logging.getLogger("odradek.broker.coordinator")
@@ -120,7 +119,7 @@ class ShardRunner(Generic[AnyShard]):
     async def load(self) -> None:
         """Read the partition and begin to coordinate. What cannot be read makes the runner fail, not the node."""
         started_ms = self._parts.clock.monotonic_ms()
-        gathered = GatheredRecords()
+        gathered = GatheredRecords(self._shard.gatherer())
         try:
             await self._gather(gathered)
             replayed = await self._replay(gathered)
@@ -157,37 +156,35 @@ class ShardRunner(Generic[AnyShard]):
 
     async def _replay(self, gathered: GatheredRecords) -> int:
         """How many records and markers there were."""
-        count = pause_at = 0
+        count = 0
         for item in gathered.in_order():
-            if isinstance(item, EndOfTransaction):
-                self._shard.replay_end_of_transaction(item.producer_id, is_committed=item.is_committed)
-            elif isinstance(item, GatheredRecord):
-                self._replay_one(item.offset, item.key, item.value, item.producer_id)
-            else:
-                self._replay_run(item)
-            count += len(item) if isinstance(item, list) else 1
-            if count >= pause_at:
-                pause_at = count + RUN_RECORDS_MAX
-                await asyncio.sleep(0)
-                if self.state is not RunnerState.LOADING:
-                    break
+            self._replay_one(item)
+            count += 1
+            if count % REPLAYED_RECORDS_MAX == 0 and not await self._has_paused():
+                return count
+        for part_count in self._shard.replay_gathered():
+            count += part_count
+            if not await self._has_paused():
+                return count
         if self._unknown_count:
             extra = {"partition": str(self.partition.topic_partition), "records": self._unknown_count}
             log.warning("records of unknown types were skipped", extra=extra)
         return count
 
-    def _replay_run(self, records: list[KeyValue]) -> None:
-        position = 0
-        while (position := self._shard.replay_plain(records, position)) < len(records):
-            self._replay_one(*records[position], NO_PRODUCER_ID)
-            position += 1
+    async def _has_paused(self) -> bool:
+        """Let others have the loop; False if the loading is over with that."""
+        await asyncio.sleep(0)
+        return self.state is RunnerState.LOADING
 
-    def _replay_one(self, offset: int, key: bytes | None, value: bytes | None, producer_id: int) -> None:
-        record = decode_record(self._parts.record_types, key, value)
+    def _replay_one(self, item: GatheredRecord | EndOfTransaction) -> None:
+        if isinstance(item, EndOfTransaction):
+            self._shard.replay_end_of_transaction(item.producer_id, is_committed=item.is_committed)
+            return
+        record = decode_record(self._parts.record_types, item.key, item.value)
         if record is None:
             self._unknown_count += 1
         else:
-            self._shard.replay(record, offset=offset, producer_id=producer_id)
+            self._shard.replay(record, offset=item.offset, producer_id=item.producer_id)
 
     # Asking
 

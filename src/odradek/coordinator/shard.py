@@ -21,6 +21,7 @@ from odradek.metadata.delta import MetadataDelta
 from odradek.metadata.image import MetadataImage
 from odradek.protocol.message import Message
 from odradek.records.key_values import KeyValue
+from odradek.records.plain_walk import Gatherer
 
 # Names a request that waits for its answer; the driver gives them out.
 Ticket = NewType("Ticket", int)
@@ -114,22 +115,34 @@ class Encoded:
         self.take_in = take_in
 
 
+class ShardGatherer(Gatherer, Protocol):
+    """What the plain records of a partition come to, before its shard sees them."""
+
+    def others(self) -> Iterable[KeyValue]:
+        """What is left to `Shard.replay`, in the order of the offsets; the rest comes with `Shard.replay_gathered`."""
+        ...
+
+
 class Shard(Protocol):
     """The part of a coordinator that one partition of its topic keeps."""
+
+    def gatherer(self) -> ShardGatherer:
+        """Takes the plain records while the shard is loaded, in another thread; asked for once, before anything is replayed."""
+        ...
 
     def replay(self, record: CoordinatorRecord, *, offset: int, producer_id: int) -> None:
         """Take in a record; `producer_id` is not -1 where it belongs to a transaction that is not decided yet."""
         ...
 
-    def replay_plain(self, records: list[KeyValue], position: int) -> int:
-        """Take in records outside of transactions while loading, from `position` on, as far as the shard reads them faster itself.
-
-        Returns the position of the first one that is left to `replay`.
-        """
-        ...
-
     def replay_end_of_transaction(self, producer_id: int, *, is_committed: bool) -> None:
         """The transaction of a producer has ended."""
+        ...
+
+    def replay_gathered(self) -> Iterable[int]:
+        """All else has been replayed: take in what the gatherer has kept for the shard, in parts of a few milliseconds.
+
+        After each part, how many records it was.
+        """
         ...
 
     def on_loaded(self, image: MetadataImage, now: Moment) -> Outcome:

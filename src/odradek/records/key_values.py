@@ -15,6 +15,8 @@ KeyValue = tuple[int, bytes | None, bytes | None]
 VARINT_SIZE_MAX: Final[i64] = 5
 VARLONG_SIZE_MAX: Final[i64] = 10
 UINT32_MAX: Final[i64] = 0xFFFF_FFFF
+# Where a key or a value begins that is null.
+NULL_POSITION: Final[i64] = -1
 
 
 class NotPlain(Exception):
@@ -22,25 +24,81 @@ class NotPlain(Exception):
 
 
 @final
-class _Cursor:
-    """A position in the uncompressed records of a batch."""
+class RecordCursor:
+    """Goes through the `record_count` uncompressed records that lie between `begin` and `end` of `data`, and makes no objects of them.
 
-    __slots__ = ("body", "end", "position")
+    After each step `key_begin` and `key_end`, `value_begin` and `value_end` are positions in `data`; where a null begins is -1.
+    """
 
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-        self.position: i64 = 0
-        self.end: i64 = len(body)
+    __slots__ = (
+        "_base_offset",
+        "_end",
+        "_left",
+        "_position",
+        "data",
+        "key_begin",
+        "key_end",
+        "offset",
+        "value_begin",
+        "value_end",
+    )
 
-    def varint(self) -> i64:
+    def __init__(self, data: bytes, begin: i64, end: i64, record_count: i64, base_offset: i64) -> None:
+        self.data = data
+        self._position: i64 = begin
+        self._end: i64 = end
+        self._left: i64 = record_count
+        self._base_offset: i64 = base_offset
+        self.offset: i64 = base_offset
+        self.key_begin: i64 = NULL_POSITION
+        self.key_end: i64 = NULL_POSITION
+        self.value_begin: i64 = NULL_POSITION
+        self.value_end: i64 = NULL_POSITION
+
+    def advance(self) -> bool:
+        """Go to the next record; False behind the last.
+
+        Raises:
+            NotPlain: it has headers, or it is malformed, or there is something behind the last one.
+        """
+        if self._left <= 0:
+            if self._position != self._end:
+                raise NotPlain
+            return False
+        self._left -= 1
+        size = self._varint()
+        end = self._position + size
+        if size < 1 or end > self._end:
+            raise NotPlain
+        self._position += 1
+        self._skip_varlong()
+        self.offset = self._base_offset + self._varint()
+        self.key_begin = self._skip_nullable_bytes()
+        self.key_end = self._position
+        self.value_begin = self._skip_nullable_bytes()
+        self.value_end = self._position
+        if self._position != end - 1 or self.data[end - 1] != 0:
+            raise NotPlain
+        self._position = end
+        return True
+
+    def key(self) -> bytes | None:
+        """A copy of the key."""
+        return None if self.key_begin < 0 else self.data[self.key_begin : self.key_end]
+
+    def value(self) -> bytes | None:
+        """A copy of the value."""
+        return None if self.value_begin < 0 else self.data[self.value_begin : self.value_end]
+
+    def _varint(self) -> i64:
         """A zigzag number of 32 bits."""
         value: i64 = 0
         shift: i64 = 0
         while True:
-            if self.position >= self.end:
+            if self._position >= self._end:
                 raise NotPlain
-            byte: i64 = self.body[self.position]
-            self.position += 1
+            byte: i64 = self.data[self._position]
+            self._position += 1
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 break
@@ -51,13 +109,13 @@ class _Cursor:
             raise NotPlain
         return (value >> 1) ^ -(value & 1)
 
-    def skip_varlong(self) -> None:
+    def _skip_varlong(self) -> None:
         size: i64 = 1
         while True:
-            if self.position >= self.end:
+            if self._position >= self._end:
                 raise NotPlain
-            byte: i64 = self.body[self.position]
-            self.position += 1
+            byte: i64 = self.data[self._position]
+            self._position += 1
             if byte < 0x80:
                 if size == VARLONG_SIZE_MAX and byte > 1:
                     raise NotPlain
@@ -66,15 +124,16 @@ class _Cursor:
             if size > VARLONG_SIZE_MAX:
                 raise NotPlain
 
-    def nullable_bytes(self) -> bytes | None:
-        size = self.varint()
+    def _skip_nullable_bytes(self) -> i64:
+        """Where they begin, `NULL_POSITION` if they are null."""
+        size = self._varint()
         if size < 0:
-            return None
-        begin = self.position
-        if size > self.end - begin:
+            return NULL_POSITION
+        begin = self._position
+        if size > self._end - begin:
             raise NotPlain
-        self.position = begin + size
-        return self.body[begin : begin + size]
+        self._position = begin + size
+        return begin
 
 
 def read_key_values(body: bytes, record_count: i64, base_offset: i64) -> list[KeyValue]:
@@ -84,22 +143,7 @@ def read_key_values(body: bytes, record_count: i64, base_offset: i64) -> list[Ke
         NotPlain: one has headers, or is malformed.
     """
     found: list[KeyValue] = []
-    cursor = _Cursor(body)
-    while record_count > 0:
-        record_count -= 1
-        size = cursor.varint()
-        end = cursor.position + size
-        if size < 1 or end > cursor.end:
-            raise NotPlain
-        cursor.position += 1
-        cursor.skip_varlong()
-        offset = base_offset + cursor.varint()
-        key = cursor.nullable_bytes()
-        value = cursor.nullable_bytes()
-        if cursor.position != end - 1 or body[end - 1] != 0:
-            raise NotPlain
-        cursor.position = end
-        found.append((offset, key, value))
-    if cursor.position != cursor.end:
-        raise NotPlain
+    cursor = RecordCursor(body, 0, len(body), record_count, base_offset)
+    while cursor.advance():
+        found.append((cursor.offset, cursor.key(), cursor.value()))
     return found

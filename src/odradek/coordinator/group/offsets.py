@@ -30,11 +30,6 @@ class OffsetStore:
         # By group, topic and partition, the producers whose open transactions would commit something there.
         self._open_producers: dict[str, dict[tuple[str, int], set[int]]] = {}
 
-    @property
-    def by_group(self) -> dict[str, OffsetsByTopic]:
-        """All committed offsets, for whoever loads them."""
-        return self._by_group
-
     def of_group(self, group_id: str) -> OffsetsByTopic:
         """The committed offsets of a group; not to be changed."""
         return self._by_group.get(group_id, {})
@@ -79,6 +74,18 @@ class OffsetStore:
             return
         self._pending.setdefault(producer_id, {})[group_id, topic, partition] = committed
         self._open_producers.setdefault(group_id, {}).setdefault((topic, partition), set()).add(producer_id)
+
+    def adopt(self, group_id: str, topic: str, by_partition: dict[int, CommittedOffset]) -> None:
+        """Take over what was read of the log beside everything that has been replayed. What stands later in the log counts."""
+        if not by_partition:
+            return
+        known = self._by_group.setdefault(group_id, {}).setdefault(topic, by_partition)
+        if known is by_partition:
+            return
+        for partition, committed in by_partition.items():
+            before = known.get(partition)
+            if before is None or before.record_offset < committed.record_offset:
+                known[partition] = committed
 
     def end_transaction(self, producer_id: int, *, is_committed: bool) -> None:
         """The producer's open transaction has ended: what it would commit is committed, or forgotten."""

@@ -25,6 +25,7 @@ from odradek.coordinator.group.consumer_heartbeat import ConsumerHeartbeat
 from odradek.coordinator.group.consumer_sessions import ConsumerSessions
 from odradek.coordinator.group.consumer_steps import ConsumerSteps
 from odradek.coordinator.group.group import Group, Groups
+from odradek.coordinator.group.group_loading import GroupLoading
 from odradek.coordinator.group.lag import GroupLag, LogEndOffsetOf, group_lag
 from odradek.coordinator.group.offset_requests import OffsetRequests
 from odradek.coordinator.group.offsets import OffsetStore
@@ -49,7 +50,6 @@ from odradek.protocol.messages.offset_delete import OffsetDeleteRequest
 from odradek.protocol.messages.offset_fetch import OffsetFetchRequestGroup
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
 from odradek.protocol.messages.txn_offset_commit import TxnOffsetCommitRequest
-from odradek.records.key_values import KeyValue
 
 DESCRIBED_AS_NOT_FOUND_SINCE_VERSION: Final = 6
 # How many offsets are forgotten in one batch; the rest has its turn right after.
@@ -73,7 +73,8 @@ class GroupShard:
         self._join = ClassicJoin(self._groups, self._rebalance, settings, dice)
         self._classic = classic_requests.ClassicRequests(self._rebalance)
         self._offset_requests = OffsetRequests(self._groups, self._offsets, self._rebalance, settings, lambda: self._image)
-        self._loading = PlainCommits()
+        # None once it is loaded.
+        self._loading: GroupLoading | None = GroupLoading()
         self._image = EMPTY_IMAGE
         self._sessions = ConsumerSessions(self._groups, self._deadlines, self._rebalance, self._settings_of, lambda: self._image)
         steps = ConsumerSteps(self._sessions, lambda: self._image)
@@ -232,6 +233,15 @@ class GroupShard:
 
     # State
 
+    def gatherer(self) -> PlainCommits:
+        """Of all records only commits are many."""
+        assert self._loading is not None
+        return self._loading.commits
+
+    def replay_gathered(self) -> Iterator[int]:
+        assert self._loading is not None
+        return self._loading.finish(self._groups, self._offsets)
+
     def replay(self, record: CoordinatorRecord, *, offset: int, producer_id: int) -> None:
         key, value = record.key, record.value
         if isinstance(key, records.OffsetCommitKey):
@@ -240,20 +250,16 @@ class GroupShard:
         elif isinstance(key, records.GroupMetadataKey):
             assert value is None or isinstance(value, records.GroupMetadataValue)
             if value is None:
-                self._groups.remove(key.group)
+                self._remove(key.group, offset)
             else:
                 self._groups.put(ClassicGroup.of_record(key.group, value))
         elif isinstance(key, CONSUMER_KEYS):
-            self._replay_consumer(key, value)
+            self._replay_consumer(key, value, offset)
         elif isinstance(key, records.LegacyOffsetCommitKey):
             assert value is None or isinstance(value, records.LegacyOffsetCommitValue)
             self._replay_offset(key.group, key.topic, key.partition, _of_legacy(value), offset, producer_id)
 
-    def replay_plain(self, records: list[KeyValue], position: int) -> int:
-        """Of these only commits are many."""
-        return self._loading.replay(records, position, self._offsets.by_group, self._groups.ids)
-
-    def _replay_consumer(self, key: ConsumerKey, value: Message | None) -> None:
+    def _replay_consumer(self, key: ConsumerKey, value: Message | None, offset: int) -> None:
         """A record of a consumer group, which comes into being with the first of them that is not a tombstone."""
         group = self._groups.get(key.group_id)
         if not isinstance(group, ConsumerGroup):
@@ -262,25 +268,35 @@ class GroupShard:
             group = ConsumerGroup(key.group_id)
             self._groups.put(group)
         if isinstance(key, records.ConsumerGroupMetadataKey) and value is None:
-            self._groups.remove(key.group_id)
+            self._remove(key.group_id, offset)
             return
         group.replay(key, value)
+
+    def _remove(self, group_id: str, offset: int) -> None:
+        self._groups.remove(group_id)
+        if self._loading is not None:
+            self._loading.note_removed(group_id, offset)
 
     def _replay_offset(
         self, group_id: str, topic: str, partition: int, value: records.OffsetCommitValue | None, offset: int, producer_id: int
     ) -> None:
         if value is not None:
-            self._ensure_group(group_id, value.commit_timestamp)
+            self._ensure_group(group_id, value.commit_timestamp, offset)
+        elif self._loading is not None:
+            self._loading.note_forgotten(group_id, topic, partition, offset)
         self._offsets.replay(group_id, topic, partition, value, record_offset=offset, producer_id=producer_id)
 
-    def _ensure_group(self, group_id: str, commit_timestamp_ms: int) -> None:
+    def _ensure_group(self, group_id: str, commit_timestamp_ms: int, record_offset: int) -> None:
         if self._groups.get(group_id) is None:
             # Nobody ever joined: a group that only keeps offsets.
-            self._groups.put(ClassicGroup(group_id, commit_timestamp_ms))
+            group = ClassicGroup(group_id, commit_timestamp_ms)
+            self._groups.put(group)
+            if self._loading is not None:
+                self._loading.note_made(group, record_offset)
 
     def _take_commits(self, request: CommitRequest, base_offset: int, now: Moment) -> None:
         """The records of `commit_encoded` are staged from `base_offset` on: what replaying them comes to."""
-        self._ensure_group(request.group_id, now.wall_ms)
+        self._ensure_group(request.group_id, now.wall_ms, base_offset)
         record_offset = base_offset
         for topic in request.topics:
             by_partition = self._offsets.of_topic(request.group_id, topic.name)
@@ -294,7 +310,7 @@ class GroupShard:
     def on_loaded(self, image: MetadataImage, now: Moment) -> Outcome:
         """Members have as long as a session to show themselves to this coordinator."""
         outcome = Outcome()
-        self._loading = PlainCommits()
+        self._loading = None
         self._image = image
         settings = self._settings()
         for group in self._groups:

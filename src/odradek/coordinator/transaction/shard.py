@@ -15,6 +15,7 @@ from typing import Final, final
 from odradek.base.error_codes import ErrorCode
 from odradek.base.identifiers import NO_PRODUCER_ID
 from odradek.coordinator.deadlines import Deadlines
+from odradek.coordinator.latest_records import LatestRecords
 from odradek.coordinator.record import CoordinatorRecord
 from odradek.coordinator.shard import Moment, Outcome, Ticket
 from odradek.coordinator.transaction.ending import Verdict, judge_new, judge_old
@@ -36,7 +37,6 @@ from odradek.metadata.image import EMPTY_IMAGE, MetadataImage
 from odradek.protocol.internal_records.transaction import TransactionLogKey, TransactionLogValue
 from odradek.protocol.messages.end_txn import EndTxnResponse
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
-from odradek.records.key_values import KeyValue
 
 # How many ids are forgotten in one batch; the rest has its turn right after.
 TOMBSTONES_PER_OUTCOME_MAX: Final = 1_000
@@ -228,6 +228,9 @@ class TransactionShard:
 
     # State
 
+    def gatherer(self) -> LatestRecords:
+        return LatestRecords()
+
     def _put(self, transaction: Transaction) -> CoordinatorRecord:
         self._transactions[transaction.transactional_id] = transaction
         return record_of(transaction, self._version)
@@ -241,12 +244,12 @@ class TransactionShard:
             assert isinstance(record.value, TransactionLogValue)
             self._transactions[transactional_id] = transaction_of(transactional_id, record.value)
 
-    def replay_plain(self, records: list[KeyValue], position: int) -> int:
-        """One record for each transactional id is not many."""
-        return position
-
     def replay_end_of_transaction(self, producer_id: int, *, is_committed: bool) -> None:
         """Nobody writes to this topic in transactions."""
+
+    def replay_gathered(self) -> Iterable[int]:
+        """One record for each transactional id is not many."""
+        return ()
 
     def on_loaded(self, image: MetadataImage, now: Moment) -> Outcome:
         """What was decided and may not have reached every partition is told again."""
