@@ -179,9 +179,12 @@ class LibrdkafkaCopiers(Copiers):
     def __init__(self, directory: Path, bootstrap: str, plan: Plan) -> None:
         super().__init__(directory, bootstrap)
         self._plan = plan
+        self._starts = 0
 
     def command(self, number: int) -> list[str]:
-        log = self.directory / f"copier-{number}.operations"
+        # A file for each process: what comes after a line that a kill has torn would be one with it.
+        self._starts += 1
+        log = self.directory / f"copier-{number}-{self._starts:03}.operations"
         arguments = [self.bootstrap, SOURCE, TARGET, f"copier-{number}", self._plan.protocol, str(log)]
         return [sys.executable, "-m", "tests.integration.copier_process", *arguments, *(["--static"] if self._plan.is_static else [])]
 
