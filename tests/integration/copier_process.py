@@ -37,8 +37,10 @@ OPERATION_S: Final = 10.0
 TRANSACTION_TIMEOUT_MS: Final = 10_000
 # Longer than a transaction of another can keep the offsets from being told.
 COMMITTED_S_MAX: Final = 40.0
-# Transactions that are thrown away for no reason, and done again.
+# Transactions that are thrown away for no reason, and done again: half of them when all is written, for of the others librdkafka forgets
+# what it has not sent yet, and that may be everything.
 ABORTED_SHARE: Final = 0.1
+ABORTED_WRITTEN_SHARE: Final = 0.5
 FATAL: Final = 3
 
 
@@ -144,6 +146,8 @@ class Copier:
         try:
             positions = self._send(gathered, transaction)
             if self._dice.random() < ABORTED_SHARE:
+                if self._dice.random() < ABORTED_WRITTEN_SHARE:
+                    self._flush()
                 self._abort(transaction)
             else:
                 self._commit(positions, transaction)
