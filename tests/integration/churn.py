@@ -32,7 +32,7 @@ from confluent_kafka import TopicPartition as ConsumedPartition
 from odradek.base.identifiers import TopicPartition
 from tests.conformance.clients.librdkafka import Librdkafka
 from tests.integration.members import CLASSIC, CONSUMER, NODE_SETTINGS, POLL_INTERVAL_MS, SESSION_MS, now_ms
-from tests.integration.ownership import Assigned, Ended, Expectation, Note, Read, StoodStill, Verdict, as_line, from_line, judge
+from tests.integration.ownership import Assigned, Ended, Expectation, Note, Read, Released, StoodStill, Verdict, as_line, from_line, judge
 from tests.integration.steady_writer import SteadyWriter
 from tests.support.odradek_node import OdradekNode
 from tests.support.reference_kafka import ReferenceNode
@@ -62,6 +62,8 @@ WITHOUT_OWNER_MS_MAX: Final = {
     CONSUMER: SESSION_MS + POLL_INTERVAL_MS + SLOWNESS_MS_MAX,
     CLASSIC: 2 * (SESSION_MS + POLL_INTERVAL_MS) + SLOWNESS_MS_MAX,
 }
+# How much longer a story goes on in which nobody has been thought dead yet.
+LOSS_SECONDS_MAX: Final = 60
 READ_SECONDS_MAX: Final = 60
 END_SECONDS_MAX: Final = 60
 _FAULTS_SHOWN_MAX: Final = 20
@@ -223,10 +225,13 @@ class Churn:
     # The plan
 
     def _disturb(self) -> None:
-        """Join, leave, kill and stop for as long as was asked."""
+        """Join, leave, kill and stop for as long as was asked, and until somebody who stood still has lost what he had.
+
+        On a slow machine one rebalance can take most of a short story, and who stood still then had nothing.
+        """
         end_s = time.monotonic() + self._seconds
         next_blow_s = time.monotonic() + BLOWS_EVERY_S
-        while (now_s := time.monotonic()) < end_s:
+        while (now_s := time.monotonic()) < end_s or (now_s < end_s + LOSS_SECONDS_MAX and not self._has_anybody_lost()):
             self._wake_who_slept_enough()
             if now_s >= next_blow_s:
                 next_blow_s = now_s + BLOWS_EVERY_S * (1 + 0.3 * self._dice.random())
@@ -237,6 +242,10 @@ class Churn:
         for crowd in self._crowds:
             if crowd.stopped_ms is not None:
                 crowd.go_on()
+
+    def _has_anybody_lost(self) -> bool:
+        notes = (note for crowd in self._all_crowds for note in crowd.notes() if isinstance(note, Released))
+        return any(note.is_lost and note.partitions for note in notes)
 
     def _join_or_leave(self) -> None:
         awake = [crowd for crowd in self._crowds if crowd.stopped_ms is None]
