@@ -25,7 +25,8 @@ from odradek.coordinator.record import CoordinatorRecord, decode_record
 from odradek.protocol.internal_records import group as records
 from odradek.records.builder import encode_batch
 from odradek.records.compression import Codec
-from odradek.records.control import ControlType, encode_end_marker
+from odradek.records.control import ControlType
+from odradek.records.end_marker import encode_end_marker
 from odradek.records.header import HEADER_SIZE
 from odradek.records.plain_walk import PlainBatches
 from odradek.records.record import Header, Record

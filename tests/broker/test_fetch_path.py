@@ -33,7 +33,8 @@ from odradek.protocol.messages.fetch import (
 )
 from odradek.records.batch import decode_records, iterate_batches
 from odradek.records.builder import encode_batch
-from odradek.records.control import ControlType, encode_end_marker
+from odradek.records.control import ControlType
+from odradek.records.end_marker import encode_end_marker
 from odradek.records.record import Record
 from tests.broker.small_node import SmallNode, batch_of
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
-from typing import cast
 
 from odradek.base.error_codes import ErrorCode
 from odradek.broker.append_turn import AppendTurn
+from odradek.broker.group_commit import GroupCommit
 from odradek.broker.transaction_markers import TransactionMarkers
 from odradek.controller.topic_names import GROUP_METADATA_TOPIC
+from odradek.net.turn import Turn
 from tests.broker.small_node import SmallNode
 
 
@@ -20,10 +21,14 @@ def test_marker_waits_for_the_coordinator_that_loads_its_partition() -> None:
     partition = node.partitions.get(GROUP_METADATA_TOPIC, 0)
     assert partition is not None
     node.groups = SimpleNamespace(runner_at=lambda index: None)  # type: ignore[attr-defined]
-    appends = SimpleNamespace(add_follower=lambda follower: None)
-    markers = TransactionMarkers(node.as_node, cast(AppendTurn, appends), lambda delay_s, retry: None)
 
-    code = asyncio.run(markers.write((GROUP_METADATA_TOPIC, 0), 7, 1, 0, is_commit=True, transaction_version=2))
+    async def write() -> ErrorCode:
+        loop = asyncio.get_running_loop()
+        appends = AppendTurn(Turn(loop.call_soon), node.purgatory, node.clock, GroupCommit(loop, node.pool))
+        markers = TransactionMarkers(node.as_node, appends, lambda delay_s, retry: None)
+        return await markers.write((GROUP_METADATA_TOPIC, 0), 7, 1, 0, is_commit=True, transaction_version=2)
+
+    code = asyncio.run(write())
 
     assert code is ErrorCode.NOT_LEADER_OR_FOLLOWER
     assert partition.log.staged_end_offset == 0

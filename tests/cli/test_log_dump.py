@@ -17,7 +17,8 @@ from odradek.protocol.internal_records.raft import SnapshotFooterRecord, Snapsho
 from odradek.protocol.message import Message, encode_message
 from odradek.records.builder import encode_batch
 from odradek.records.compression import Codec
-from odradek.records.control import ControlRecord, ControlType, encode_control_batch, encode_end_marker
+from odradek.records.control import ControlRecord, ControlType, encode_control_batch
+from odradek.records.end_marker import encode_end_marker
 from odradek.records.record import Header, Record
 from odradek.wire.checksum import crc32c
 from tests.storage.building import batch_around

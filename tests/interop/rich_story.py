@@ -30,7 +30,8 @@ from odradek.protocol.messages.init_producer_id import InitProducerIdRequest, In
 from odradek.protocol.messages.produce import PartitionProduceResponse
 from odradek.records.builder import encode_batch
 from odradek.records.compression import Codec as BatchCodec
-from odradek.records.control import ControlType, encode_end_marker
+from odradek.records.control import ControlType
+from odradek.records.end_marker import encode_end_marker
 from odradek.records.record import Record
 from odradek.storage.filesystem import RealFileSystem
 from odradek.storage.log import Log

@@ -6,6 +6,7 @@ import pytest
 
 from odradek.base.errors import CorruptRecords
 from odradek.records.batch import decode_records
+from odradek.records.builder import encode_batch
 from odradek.records.control import (
     ControlRecord,
     ControlType,
@@ -13,9 +14,9 @@ from odradek.records.control import (
     control_key,
     control_type_of,
     encode_control_batch,
-    encode_end_marker,
     end_marker_of,
 )
+from odradek.records.end_marker import encode_end_marker, read_end_marker
 from odradek.records.header import is_crc_right, parse_header
 from odradek.records.record import Record
 
@@ -40,6 +41,41 @@ def test_marker_has_kafkas_bytes() -> None:
     batch = encode_end_marker(ControlType.COMMIT, coordinator_epoch=1, producer_id=0, producer_epoch=0, timestamp=0)
 
     assert batch[61:] == bytes.fromhex("20 00 00 00 08 0000 0001 0c 0000 00000001 00".replace(" ", ""))
+
+
+@pytest.mark.parametrize("control_type", [ControlType.ABORT, ControlType.COMMIT])
+def test_marker_is_the_batch_that_the_builder_makes(control_type: ControlType) -> None:
+    value = bytes.fromhex("0000 7fffffff")
+
+    batch = encode_end_marker(
+        control_type, coordinator_epoch=(1 << 31) - 1, producer_id=1 << 40, producer_epoch=32_766, timestamp=1 << 41, base_offset=9
+    )
+
+    assert batch == encode_batch(
+        [Record(0, 1 << 41, control_key(control_type), value)],
+        base_offset=9,
+        producer_id=1 << 40,
+        producer_epoch=32_766,
+        is_transactional=True,
+        is_control=True,
+    )
+    assert read_end_marker(b"before" + batch, 6, parse_header(batch, 0)) == EndMarker(control_type, (1 << 31) - 1)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [Record(0, 7, control_key(ControlType.LEADER_CHANGE), bytes(6))],
+        [Record(0, 7, control_key(ControlType.COMMIT), b"\0\1" + bytes(4))],
+        [Record(0, 7, b"\0\1\0\1", bytes(6))],
+        [Record(0, 7, control_key(ControlType.COMMIT), bytes(7))],
+        [Record(0, 7, control_key(ControlType.COMMIT), bytes(6)), Record(1, 7, control_key(ControlType.COMMIT), bytes(6))],
+    ],
+)
+def test_marker_of_another_form_is_left_to_those_who_read_any(records: list[Record]) -> None:
+    batch = encode_batch(records, producer_id=1, producer_epoch=0, is_transactional=True, is_control=True)
+
+    assert read_end_marker(batch, 0, parse_header(batch, 0)) is None
 
 
 def test_quorum_writes_several_records_in_one_batch() -> None:

@@ -32,6 +32,7 @@ from odradek.coordinator.transaction.transaction import Transaction, Transaction
 from odradek.metadata.image import MetadataImage
 from odradek.storage.producer_states import ProducerStates
 from odradek.testing.coordinated_simulation import simulate_coordinators
+from tests.coordinator.transaction.transaction_fields import changed
 
 MARKERS_LATE_S = 0.2
 
@@ -69,7 +70,8 @@ def only_one_partition_is_told_of_the_end() -> Iterator[None]:
     write_all = TransactionMarkers.write_all
 
     def write_one(markers: TransactionMarkers, due: MarkersDue, coordinator_epoch: int, told: Callable[[bool], None]) -> None:
-        write_all(markers, replace(due, partitions=frozenset(sorted(due.partitions)[:1])), coordinator_epoch, told)
+        partial = changed(due.ended, partitions=frozenset(sorted(due.partitions)[:1]))
+        write_all(markers, MarkersDue(partial), coordinator_epoch, told)
 
     with patch.object(TransactionMarkers, "write_all", write_one):
         yield

@@ -16,7 +16,8 @@ import pytest
 from odradek.base.clock import ManualClock
 from odradek.base.errors import StorageFailure
 from odradek.config.log_configuration import LogConfiguration
-from odradek.records.control import ControlType, encode_end_marker
+from odradek.records.control import ControlType
+from odradek.records.end_marker import encode_end_marker
 from odradek.records.header import parse_header
 from odradek.storage.delayed_deletions import DelayedDeletions
 from odradek.storage.errors import NoRoom

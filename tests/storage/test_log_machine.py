@@ -18,7 +18,8 @@ from odradek.config.log_configuration import LogConfiguration, TimestampType
 from odradek.records.batch import decode_records
 from odradek.records.builder import encode_batch
 from odradek.records.compression import Codec
-from odradek.records.control import ControlType, encode_end_marker
+from odradek.records.control import ControlType
+from odradek.records.end_marker import encode_end_marker
 from odradek.records.record import Record
 from odradek.storage.retention import drop_old_segments, make_way, old_segments
 from odradek.storage.transaction_index import AbortedTransaction

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from odradek.base.error_codes import ErrorCode
 from odradek.records.builder import encode_batch
-from odradek.records.control import ControlType, encode_end_marker
+from odradek.records.control import ControlType
+from odradek.records.end_marker import encode_end_marker
 from odradek.records.record import Record
 from odradek.storage.transaction_index import AbortedTransaction
 from tests.storage.building import START_MS, Shelf, idempotent, small_segments

@@ -188,6 +188,9 @@ class AppendTurn:
                     # One coordinator's mistake must neither stop the answers of this turn nor the others.
                     log.exception("what follows the writes failed")
             is_over = is_over and not self._dirty
+        # What a follower has decided and staged nothing, such as a batch that came again, waits for no write.
+        self._answers.clear()
+        self._unanswered.clear()
 
     def _write_all(self) -> None:
         if not self._dirty:

@@ -207,8 +207,9 @@ class ShardRunner(Generic[AnyShard]):
             raise
         return later
 
-    def ask_encoded(self, question: Callable[[AnyShard, Moment], Encoded | None], then: Callable[[ErrorCode], None]) -> bool:
-        """As `ask`, for what is decided and encoded in one step. `then` is called once that is committed, or with why it is not.
+    def ask_encoded(self, question: Callable[[AnyShard, Moment], Encoded | None], then: Callable[[ErrorCode], None] | None) -> bool:
+        """As `ask`, for what is decided and encoded in one step. `then` is called once that is committed, or with why it is not; None
+        where nobody waits for it.
 
         False where nothing was decided: `ask` tells why, or does what cannot be done like this.
         """
@@ -223,7 +224,8 @@ class ShardRunner(Generic[AnyShard]):
             self._cannot_write(error)
             return False
         encoded.take_in(base_offset)
-        self._decided.append(_Decided(self._end_offset, self._commit_deadline_ms(), then))
+        if then is not None or encoded.deeds:
+            self._decided.append(_Decided(self._end_offset, self._commit_deadline_ms(), then, encoded.deeds))
         return True
 
     def peek(self) -> AnyShard | None:

@@ -29,6 +29,7 @@ from odradek.broker.produce_path import ProducePath
 from odradek.broker.prompt_answers import PROMPT_APIS, Answering, drive
 from odradek.broker.request import RequestContext
 from odradek.broker.response_frame import encode_response
+from odradek.broker.transaction_path import TransactionPath
 from odradek.net.frame_connection import FrameConnection, FrameHandler
 from odradek.net.output import FileRange, HeldResponse
 from odradek.protocol import apis
@@ -42,6 +43,8 @@ PRODUCE: Final = 0
 FETCH: Final = 1
 OFFSET_COMMIT: Final = 8
 API_VERSIONS: Final = 18
+ADD_PARTITIONS_TO_TXN: Final = 24
+END_TXN: Final = 26
 # The smallest request header: key, version, correlation id, and the length of a null client id.
 REQUEST_HEADER_SIZE_MIN: Final = 10
 
@@ -76,12 +79,23 @@ def served_apis(*, is_controller: bool) -> list[ServedApi | None]:
 class Dispatcher:
     """Answers frames. One per node; `tasks` owns the requests that wait for something."""
 
-    __slots__ = ("_commits", "_handlers", "_node", "_on_broker", "_on_controller", "_produce", "_tasks", "controller_listeners")
+    __slots__ = (
+        "_commits",
+        "_handlers",
+        "_node",
+        "_on_broker",
+        "_on_controller",
+        "_produce",
+        "_tasks",
+        "_transactions",
+        "controller_listeners",
+    )
 
     def __init__(self, node: Node, produce: ProducePath, tasks: asyncio.TaskGroup, controller_listeners: frozenset[str]) -> None:
         self._node = node
         self._produce = produce
         self._commits = CommitPath(node)
+        self._transactions = TransactionPath(node)
         self._tasks = tasks
         self._handlers: dict[int, Handler] = {}
         self._on_broker = served_apis(is_controller=False)
@@ -119,6 +133,10 @@ class Dispatcher:
                 self._produce.handle(connection, data, start, end)
                 return
             if api_key == OFFSET_COMMIT and self._commits.handle(connection, data, start, end):
+                return
+            if api_key == END_TXN and self._transactions.handle_end(connection, data, start, end):
+                return
+            if api_key == ADD_PARTITIONS_TO_TXN and self._transactions.handle_join(connection, data, start, end):
                 return
             # The codec reads to the end of what it is given: it must not see the frames that follow.
             frame = data[start:end]

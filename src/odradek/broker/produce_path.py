@@ -70,9 +70,8 @@ class ProducePath:
             # Who writes to a transaction has to say to which, or the whole request is refused (`KafkaApis.handleProduceRequest`).
             if has_transactional_batch(frame, data):
                 frame.refusal_code = TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-        elif frame.version >= IMPLICIT_JOIN_VERSION_MIN and self._slow_path.has_to_join(frame, data):
+        elif frame.version >= IMPLICIT_JOIN_VERSION_MIN and self._slow_path.joins(connection, frame, data, self):
             # The producer does not say where it writes: its coordinator has to know before anything is written.
-            self._slow_path.join(connection, frame, data, self)
             return
         self.decide(connection, frame, data)
 

@@ -14,6 +14,7 @@ from odradek.broker.leader_hints import leader_hint
 from odradek.broker.produce_frame import TOPIC_ID_VERSION_MIN, ProducedPart, ProduceFrame
 from odradek.broker.request import RequestContext
 from odradek.broker.response_frame import encode_response
+from odradek.broker.transaction_verification import partitions_to_join, refusal
 from odradek.metadata.partition_registration import PartitionRegistration
 from odradek.net.frame_connection import FrameConnection
 from odradek.protocol import apis
@@ -61,18 +62,22 @@ class ProduceSlowPath:
             return ErrorCode.UNKNOWN_TOPIC_ID
         return node.partitions.why_absent(topic.name, part.index, node.image)
 
-    def has_to_join(self, frame: ProduceFrame, data: bytes) -> bool:
-        """Whether the producer's transaction does not know yet of a partition that it writes to."""
-        return transactional_produce.has_to_join(self._node, frame, data)
+    def joins(self, connection: FrameConnection, frame: ProduceFrame, data: bytes, produce: ProducePath) -> bool:
+        """Where the producer's transaction does not know of all partitions yet, have it know of them and decide the request then.
 
-    def join(self, connection: FrameConnection, frame: ProduceFrame, data: bytes, produce: ProducePath) -> None:
-        """Have the transaction know of the partitions, then decide the request; its connection's next request waits."""
+        Its connection's next request waits so long. False where the transaction knows of all.
+        """
+        missing = partitions_to_join(self._node, frame, data)
+        if not missing:
+            return False
         connection.is_blocked = True
-        self._node.transactions.spawn(transactional_produce.join(self._node, connection, frame, data, produce))
+        if not transactional_produce.join_at_once(self._node, connection, frame, data, produce, missing):
+            self._node.transactions.spawn(transactional_produce.join(self._node, connection, frame, data, produce))
+        return True
 
     def refusal_in_transaction(self, frame: ProduceFrame, partition: Partition, header: BatchHeader, part: ProducedPart) -> int:
         """Why a transactional batch may not be written, 0 if it may; with a sentence in `part` where the code needs one."""
-        code = transactional_produce.refusal(self._node, frame, partition, header)
+        code = refusal(self._node, frame, partition, header)
         part.error_message = transactional_produce.SENTENCES.get(code)
         return code
 

@@ -20,12 +20,15 @@ from odradek.records.builder import NO_SEQUENCE
 from odradek.records.compression import Codec
 
 if TYPE_CHECKING:
+    from odradek.base.error_codes import ErrorCode
     from odradek.broker.append_turn import AppendTurn
     from odradek.broker.coordinator_driver import CoordinatorDriver
     from odradek.broker.coordinator_runner import ShardRunner
     from odradek.broker.node import Node
     from odradek.broker.transaction_markers import TransactionMarkers
+    from odradek.coordinator.transaction.producer_requests import EndRequest
     from odradek.coordinator.transaction.shard import MarkersDue, TransactionShard
+    from odradek.coordinator.transaction.transaction import TopicPartitionName
 
 log = logging.getLogger("odradek.broker.transaction_coordinator")
 
@@ -70,6 +73,33 @@ class TransactionCoordinator(LazyCoordinator["TransactionShard"]):
         """
         return self._present_driver().peek(transactional_id)
 
+    def end(self, request: EndRequest, client_version: int, then: Callable[[ErrorCode], None]) -> bool:
+        """End a transaction and call `then` once that is decided for good, or why it is not; False where it is to be asked in full."""
+        driver = self._driver
+        if driver is None:
+            return False
+        return driver.ask_encoded(
+            request.producer.transactional_id, lambda shard, now: shard.end_encoded(request, client_version, now), then
+        )
+
+    def add_partitions(
+        self,
+        transactional_id: str,
+        producer: tuple[int, int],
+        places: frozenset[TopicPartitionName],
+        client_version: int,
+        then: Callable[[ErrorCode], None],
+    ) -> bool:
+        """Add `places` to the transaction of a producer (id and epoch); `then` and the outcome as with `end`."""
+        driver = self._driver
+        if driver is None:
+            return False
+        return driver.ask_encoded(
+            transactional_id,
+            lambda shard, now: shard.add_partitions_encoded(transactional_id, producer, places, client_version, now),
+            then,
+        )
+
     def close(self) -> None:
         """The node stops. Markers that are under way are written by the next coordinator again."""
         super().close()
@@ -81,7 +111,8 @@ class TransactionCoordinator(LazyCoordinator["TransactionShard"]):
         from odradek.broker.coordinator_driver import CoordinatorDriver
         from odradek.broker.coordinator_runner import RunnerParts
         from odradek.coordinator.transaction.records import RECORD_TYPES
-        from odradek.coordinator.transaction.shard import TransactionSettings, TransactionShard
+        from odradek.coordinator.transaction.settings import TransactionSettings
+        from odradek.coordinator.transaction.shard import TransactionShard
 
         node = self._node
         configuration = node.configuration
@@ -138,7 +169,7 @@ class TransactionCoordinator(LazyCoordinator["TransactionShard"]):
             self.spawn(self._abort_with_fresh_id(runner, deed.transactional_id))
 
     def _markers_told(self, runner: ShardRunner[TransactionShard], due: MarkersDue, is_told: bool) -> None:
-        if is_told:
+        if is_told and not runner.ask_encoded(lambda shard, now: shard.markers_written_encoded(due, now), None):
             runner.act(lambda shard, now: shard.markers_written(due, now))
 
     def _retry_later(self, delay_s: float, retry: Callable[[], None]) -> None:

@@ -106,13 +106,17 @@ class Outcome:
 
 @final
 class Encoded:
-    """Records as the batch that is to be written, and what takes them in once they are staged, called with the first one's offset."""
+    """Records as the batch that is to be written, and what takes them in once they are staged, called with the first one's offset.
 
-    __slots__ = ("batch", "take_in")
+    `deeds` as in `Outcome`.
+    """
 
-    def __init__(self, batch: bytes, take_in: Callable[[int], None]) -> None:
+    __slots__ = ("batch", "deeds", "take_in")
+
+    def __init__(self, batch: bytes, take_in: Callable[[int], None], deeds: Sequence[object] = ()) -> None:
         self.batch = batch
         self.take_in = take_in
+        self.deeds = deeds
 
 
 class ShardGatherer(Gatherer, Protocol):

@@ -1,7 +1,7 @@
 """Control batches: markers that end transactions, and what the metadata quorum writes about itself.
 
 The key of a control record is a version and a type; its value is a message of `protocol.internal_records` that this room takes as
-bytes, but for the end marker of a transaction, which brokers write and read on their hot path (`ControlRecordType.java`).
+bytes, but for the end marker of a transaction, which brokers read on their hot path and write (`end_marker`) (`ControlRecordType.java`).
 """
 
 from __future__ import annotations
@@ -88,30 +88,6 @@ def end_marker_of(record: Record) -> EndMarker:
     if version < 0:
         raise CorruptRecords(f"the marker that ends a transaction has version {version}")
     return EndMarker(control_type, coordinator_epoch)
-
-
-def encode_end_marker(
-    control_type: ControlType,
-    *,
-    coordinator_epoch: int,
-    producer_id: int,
-    producer_epoch: int,
-    timestamp: int,
-    base_offset: int = 0,
-    leader_epoch: int = -1,
-) -> bytes:
-    """The control batch that ends a transaction of a producer in one partition."""
-    assert control_type in (ControlType.ABORT, ControlType.COMMIT)
-    value = _END_MARKER.pack(END_MARKER_VERSION, coordinator_epoch)
-    return encode_batch(
-        [Record(0, timestamp, control_key(control_type), value)],
-        base_offset=base_offset,
-        producer_id=producer_id,
-        producer_epoch=producer_epoch,
-        is_transactional=True,
-        is_control=True,
-        leader_epoch=leader_epoch,
-    )
 
 
 def encode_control_batch(records: Sequence[ControlRecord], *, timestamp: int, base_offset: int = 0, leader_epoch: int = -1) -> bytes:

@@ -47,30 +47,44 @@ class PlainBatch:
 
     def encoded(self, base_sequence: i64) -> bytes:
         """The batch of what was added, which is something; offset and leader epoch are for the log to say."""
-        body = self._body.getvalue()
-        checked = BytesWriter()
-        write_i16_be(checked, i16(0))
-        write_i32_be(checked, i32(self._count - 1))
-        write_i64_be(checked, self._timestamp_ms)
-        write_i64_be(checked, self._timestamp_ms)
-        write_i64_be(checked, NOBODY)
-        write_i16_be(checked, i16(NOBODY))
-        write_i32_be(checked, i32(base_sequence))
-        write_i32_be(checked, i32(self._count))
-        checked.write(body)
-        covered = checked.getvalue()
-        out = BytesWriter()
-        write_i64_be(out, 0)
-        write_i32_be(out, i32(ATTRIBUTES_POSITION + len(covered) - LENGTH_END))
-        write_i32_be(out, i32(NOBODY))
-        out.append(CURRENT_MAGIC)
-        checksum: i64 = crc32c(covered)
-        out.append((checksum >> 24) & 0xFF)
-        out.append((checksum >> 16) & 0xFF)
-        out.append((checksum >> 8) & 0xFF)
-        out.append(checksum & 0xFF)
-        out.write(covered)
-        return out.getvalue()
+        return batch_around(self._body.getvalue(), self._count, 0, self._timestamp_ms, NOBODY, NOBODY, base_sequence, 0, NOBODY)
+
+
+def batch_around(
+    body: bytes,
+    record_count: i64,
+    attributes: i64,
+    timestamp_ms: i64,
+    producer_id: i64,
+    producer_epoch: i64,
+    base_sequence: i64,
+    base_offset: i64,
+    leader_epoch: i64,
+) -> bytes:
+    """The batch of `record_count` records of one time, which `body` holds as they are written."""
+    checked = BytesWriter()
+    write_i16_be(checked, i16(attributes))
+    write_i32_be(checked, i32(record_count - 1))
+    write_i64_be(checked, timestamp_ms)
+    write_i64_be(checked, timestamp_ms)
+    write_i64_be(checked, producer_id)
+    write_i16_be(checked, i16(producer_epoch))
+    write_i32_be(checked, i32(base_sequence))
+    write_i32_be(checked, i32(record_count))
+    checked.write(body)
+    covered = checked.getvalue()
+    out = BytesWriter()
+    write_i64_be(out, base_offset)
+    write_i32_be(out, i32(ATTRIBUTES_POSITION + len(covered) - LENGTH_END))
+    write_i32_be(out, i32(leader_epoch))
+    out.append(CURRENT_MAGIC)
+    checksum: i64 = crc32c(covered)
+    out.append((checksum >> 24) & 0xFF)
+    out.append((checksum >> 16) & 0xFF)
+    out.append((checksum >> 8) & 0xFF)
+    out.append(checksum & 0xFF)
+    out.write(covered)
+    return out.getvalue()
 
 
 def varint_size(value: i64) -> i64:

@@ -14,6 +14,7 @@ from typing import final
 
 from odradek.base.errors import CorruptRecords, StorageFailure
 from odradek.config.log_configuration import LogConfiguration, TimestampType
+from odradek.records.end_marker import read_end_marker
 from odradek.records.header import BatchHeader, batch_size_at, is_crc_right, parse_header
 from odradek.storage.errors import NoRoom, UnexpectedOffset, is_shortage, room_can_wait
 from odradek.storage.log_loader import LoadedLog
@@ -256,7 +257,7 @@ class LogWriter:
         self._producers.begin_transaction(int(entry.producer_id), first_offset)
 
     def stage_marker(self, frame: bytes, start: int, header: BatchHeader, offset: int) -> int:
-        marker = marker_in(frame, start)
+        marker = read_end_marker(frame, start, header) or marker_in(frame, start)
         if marker is None:
             return int(ACCEPTED)
         entry = self._producers.entries.get(int(header.producer_id))

@@ -16,7 +16,8 @@ from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import RequestRefused
 from odradek.base.identifiers import Uuid
 from odradek.broker.dispatch import refusal_for
-from odradek.coordinator.transaction.shard import TransactionSettings, TransactionShard
+from odradek.coordinator.transaction.settings import TransactionSettings
+from odradek.coordinator.transaction.shard import TransactionShard
 from odradek.coordinator.transaction.transaction import Transaction
 from odradek.protocol import apis
 from odradek.protocol.message import Message

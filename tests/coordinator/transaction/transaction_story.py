@@ -1,6 +1,7 @@
 """A shard of the transaction coordinator with a log of records, a clock moved by hand, and partitions that note the markers they are given.
 
-After every step a second shard that replays the records must know the same, but for what records do not hold.
+After every step a second shard that replays the records must know the same, but for what records do not hold; and what can be decided as
+a batch at once must come to the same (`encoded_twin`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from odradek.base.error_codes import ErrorCode
 from odradek.coordinator.record import CoordinatorRecord, decode_record
 from odradek.coordinator.shard import Moment, Outcome, Refusal, Ticket
 from odradek.coordinator.transaction.records import RECORD_TYPES, record_of
-from odradek.coordinator.transaction.shard import MarkersDue, ProducerIdNeeded, TransactionSettings, TransactionShard
+from odradek.coordinator.transaction.settings import TransactionSettings
+from odradek.coordinator.transaction.shard import MarkersDue, ProducerIdNeeded, TransactionShard
 from odradek.coordinator.transaction.transaction import EPOCH_MAX, NO_EPOCH, Transaction
 from odradek.metadata.delta import MetadataDelta
 from odradek.metadata.feature_levels import TRANSACTION_VERSION
@@ -20,6 +22,8 @@ from odradek.metadata.image import EMPTY_IMAGE, MetadataImage
 from odradek.protocol.internal_records.metadata import FeatureLevelRecord
 from odradek.protocol.messages.end_txn import EndTxnResponse
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
+from tests.coordinator.transaction.encoded_twin import EncodedTwin
+from tests.coordinator.transaction.transaction_fields import changed, fields_of
 
 ID = "copier"
 START_MS = 1_700_000_000_000
@@ -100,23 +104,35 @@ class TransactionStory:
     def begin_worn_out(self, **details: int) -> Producer:
         """As `begin`, after so many producers of this name that no epoch is left."""
         self.begin(**details)
-        record = record_of(replace(self.transaction, epoch=EPOCH_MAX - 1), self.image.features.levels().get(TRANSACTION_VERSION, 0))
+        record = record_of(changed(self.transaction, epoch=EPOCH_MAX - 1), self.image.features.levels().get(TRANSACTION_VERSION, 0))
         self.records.append(record)
         self.shard.replay(record, offset=len(self.records), producer_id=-1)
         return self.transaction.producer_id, EPOCH_MAX - 1
 
     def add(self, producer: Producer, *places: tuple[str, int], client_version: int = 0) -> ErrorCode:
-        response = self._ask(lambda ticket: self.shard.add_partitions(ticket, ID, producer, frozenset(places), client_version, self.now))
+        twin = EncodedTwin(self.shard, self.image, self.now)
+
+        def add(ticket: Ticket) -> Outcome:
+            outcome = self.shard.add_partitions(ticket, ID, producer, frozenset(places), client_version, self.now)
+            twin.check_join(ID, producer, frozenset(places), client_version, outcome)
+            return outcome
+
+        response = self._ask(add)
         assert isinstance(response, Refusal)
         return response.code
 
     def end(self, producer: Producer, *, is_commit: bool = True, client_version: int = 0) -> tuple[ErrorCode, Producer]:
         fresh_id = self.fresh_id() if self.shard.needs_producer_id(ID) else -1
-        response = self._ask(
-            lambda ticket: self.shard.end(
+        twin = EncodedTwin(self.shard, self.image, self.now)
+
+        def end(ticket: Ticket) -> Outcome:
+            outcome = self.shard.end(
                 ticket, ID, producer, is_commit=is_commit, client_version=client_version, fresh_producer_id=fresh_id, now=self.now
             )
-        )
+            twin.check_end(ID, producer, outcome, is_commit=is_commit, client_version=client_version)
+            return outcome
+
+        response = self._ask(end)
         assert isinstance(response, EndTxnResponse)
         return ErrorCode(response.error_code), (response.producer_id, response.producer_epoch)
 
@@ -128,7 +144,10 @@ class TransactionStory:
         for marker in due:
             for place in sorted(marker.partitions):
                 self.markers.setdefault(place, []).append(((marker.producer_id, marker.epoch), marker.is_commit))
-            self._take(self.shard.markers_written(marker, self.now))
+            twin = EncodedTwin(self.shard, self.image, self.now)
+            outcome = self.shard.markers_written(marker, self.now)
+            twin.check_markers(marker, outcome)
+            self._take(outcome)
 
     def give_producer_ids(self) -> None:
         """Find the producer ids that late transactions wait for."""
@@ -173,14 +192,14 @@ class TransactionStory:
                 self.needed.append(deed.transactional_id)
         again = self._replayed().get(ID)
         live = self.shard.get(ID)
-        assert again == (None if live is None else self._recorded(live))
+        assert fields_of(again) == fields_of(None if live is None else self._recorded(live))
 
     def _recorded(self, live: Transaction) -> Transaction:
         """What of a transaction its record holds; in the first version that is less."""
-        kept = replace(live, last_epoch=NO_EPOCH)
+        kept = changed(live, last_epoch=NO_EPOCH)
         if self.image.features.levels().get(TRANSACTION_VERSION, 0) >= 1:
             return kept
-        return replace(kept, previous_producer_id=-1, next_producer_id=-1, client_version=0)
+        return changed(kept, previous_producer_id=-1, next_producer_id=-1, client_version=0)
 
     def _replayed(self) -> TransactionShard:
         shard = TransactionShard(lambda: self.settings)

@@ -8,14 +8,16 @@ crash keeps what is durable and any number of the batches behind; a new shard re
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from odradek.base.error_codes import ErrorCode
 from odradek.coordinator.record import CoordinatorRecord, decode_record
 from odradek.coordinator.shard import Answer, Moment, Outcome, Refusal, Ticket
 from odradek.coordinator.transaction.records import RECORD_TYPES, record_of
-from odradek.coordinator.transaction.shard import MarkersDue, ProducerIdNeeded, TransactionSettings, TransactionShard
+from odradek.coordinator.transaction.settings import TransactionSettings
+from odradek.coordinator.transaction.shard import MarkersDue, ProducerIdNeeded, TransactionShard
 from odradek.coordinator.transaction.transaction import EPOCH_MAX, NO_EPOCH, Transaction
+from tests.coordinator.transaction.transaction_fields import changed
 from tests.coordinator.transaction.transaction_story import START_MS, Producer, image_of
 
 Place = tuple[str, int]
@@ -201,8 +203,8 @@ class TransactionWorld:
 
     def recorded(self, live: Transaction) -> Transaction:
         """What of a transaction its record holds."""
-        kept = replace(live, last_epoch=NO_EPOCH)
-        return kept if self.version else replace(kept, previous_producer_id=-1, next_producer_id=-1, client_version=0)
+        kept = changed(live, last_epoch=NO_EPOCH)
+        return kept if self.version else changed(kept, previous_producer_id=-1, next_producer_id=-1, client_version=0)
 
 
 def code_of(answer: Answer) -> ErrorCode:

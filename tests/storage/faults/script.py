@@ -12,7 +12,8 @@ from dataclasses import replace
 from odradek.base.identifiers import TopicPartition, Uuid
 from odradek.raft.election_state import ElectionState
 from odradek.raft.voters import VoterKey
-from odradek.records.control import ControlType, encode_end_marker
+from odradek.records.control import ControlType
+from odradek.records.end_marker import encode_end_marker
 from tests.storage.building import START_MS, batch, idempotent, small_segments
 from tests.storage.faults.life import CONFIGURATION, Life, Step
 

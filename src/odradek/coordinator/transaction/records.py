@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from odradek.coordinator.record import CoordinatorRecord, RecordTypes
+from odradek.coordinator.transaction.state_batch import FLEXIBLE_SINCE_TRANSACTION_VERSION
 from odradek.coordinator.transaction.transaction import Transaction, TransactionState
 from odradek.protocol.internal_records.transaction import PartitionsSchema, TransactionLogKey, TransactionLogValue
 
 RECORD_TYPES: Final[RecordTypes] = {0: (TransactionLogKey, TransactionLogValue)}
-# From this transaction version on records are flexible and know of other producer ids.
-FLEXIBLE_SINCE_TRANSACTION_VERSION: Final = 1
 
 
 def record_of(transaction: Transaction, transaction_version: int) -> CoordinatorRecord:

@@ -4,12 +4,14 @@ Decides who may begin, join partitions to, and end transactions. An end is two s
 committed the producer is answered and `MarkersDue` tells the driver to write a marker into every partition of the transaction; when
 all have theirs the driver calls `markers_written`. After a crash the markers of every decided transaction are written again, which
 does no harm.
+
+Join, end and completion of a transaction come in two forms: as an `Outcome`, which can say everything, and, where nothing is refused or
+out of the ordinary, as the batch that is to be written (`..._encoded`). mypyc compiles this module; it also runs as it stands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final, final
 
 from odradek.base.error_codes import ErrorCode
@@ -17,9 +19,12 @@ from odradek.base.identifiers import NO_PRODUCER_ID
 from odradek.coordinator.deadlines import Deadlines
 from odradek.coordinator.latest_records import LatestRecords
 from odradek.coordinator.record import CoordinatorRecord
-from odradek.coordinator.shard import Moment, Outcome, Ticket
+from odradek.coordinator.shard import Encoded, Moment, Outcome, Ticket
 from odradek.coordinator.transaction.ending import Verdict, judge_new, judge_old
+from odradek.coordinator.transaction.producer_requests import EndRequest
 from odradek.coordinator.transaction.records import record_of, tombstone, transaction_of
+from odradek.coordinator.transaction.settings import TransactionSettings
+from odradek.coordinator.transaction.state_batch import encode_transaction
 from odradek.coordinator.transaction.transaction import (
     AT_REST,
     EPOCH_BUMP_VERSION,
@@ -33,7 +38,7 @@ from odradek.coordinator.transaction.transaction import (
 )
 from odradek.metadata.delta import MetadataDelta
 from odradek.metadata.feature_levels import TRANSACTION_VERSION
-from odradek.metadata.image import EMPTY_IMAGE, MetadataImage
+from odradek.metadata.image import MetadataImage
 from odradek.protocol.internal_records.transaction import TransactionLogKey, TransactionLogValue
 from odradek.protocol.messages.end_txn import EndTxnResponse
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
@@ -44,39 +49,49 @@ TOMBSTONES_PER_OUTCOME_MAX: Final = 1_000
 Action = Callable[[Moment], Iterable[Outcome]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransactionSettings:
-    """Kafka's settings (`TransactionStateManagerConfig.java`); times in milliseconds."""
-
-    timeout_ms_max: int = 900_000
-    abort_interval_ms: int = 10_000
-    id_expiration_ms: int = 604_800_000
-    id_expiration_interval_ms: int = 3_600_000
-    is_two_phase_commit_enabled: bool = False
-
-
 @final
-@dataclass(frozen=True, slots=True)
 class MarkersDue:
-    """The outcome of a transaction, to be written into its partitions once the decision is committed."""
+    """The outcome of the transaction that `ended` decides, to be written into its partitions once the decision is committed."""
 
-    transactional_id: str
-    producer_id: int
-    epoch: int
-    is_commit: bool
-    partitions: frozenset[TopicPartitionName]
-    # Tells the transactions of a producer that keeps its epoch from one another.
-    start_ms: int
-    # The protocol of the producer, by which its markers are judged.
-    transaction_version: int
+    __slots__ = ("ended",)
+
+    def __init__(self, ended: Transaction) -> None:
+        self.ended = ended
+
+    @property
+    def transactional_id(self) -> str:
+        return self.ended.transactional_id
+
+    @property
+    def producer_id(self) -> int:
+        return self.ended.producer_id
+
+    @property
+    def epoch(self) -> int:
+        return self.ended.epoch
+
+    @property
+    def is_commit(self) -> bool:
+        return self.ended.state is TransactionState.PREPARE_COMMIT
+
+    @property
+    def partitions(self) -> frozenset[TopicPartitionName]:
+        return self.ended.partitions
+
+    @property
+    def transaction_version(self) -> int:
+        """The protocol of the producer, by which its markers are judged."""
+        return self.ended.client_version
 
 
 @final
-@dataclass(frozen=True, slots=True)
 class ProducerIdNeeded:
     """A transaction is late, and ending it takes another producer id: to be given with `abort_timed_out`."""
 
-    transactional_id: str
+    __slots__ = ("transactional_id",)
+
+    def __init__(self, transactional_id: str) -> None:
+        self.transactional_id = transactional_id
 
 
 @final
@@ -87,18 +102,14 @@ class TransactionShard:
         self._settings = settings
         self._transactions: dict[str, Transaction] = {}
         self._deadlines: Deadlines[Action] = Deadlines()
-        self._image = EMPTY_IMAGE
+        # The cluster's transaction version.
+        self._version = 0
 
     def get(self, transactional_id: str) -> Transaction | None:
         return self._transactions.get(transactional_id)
 
     def __iter__(self) -> Iterator[Transaction]:
         return iter(list(self._transactions.values()))
-
-    @property
-    def _version(self) -> int:
-        """The cluster's transaction version."""
-        return self._image.features.levels().get(TRANSACTION_VERSION, 0)
 
     def needs_producer_id(self, transactional_id: str) -> bool:
         """Whether beginning or ending a transaction now may take another producer id."""
@@ -170,11 +181,21 @@ class TransactionShard:
         code = _refusal_of_partitions(transaction, transactional_id, producer)
         if transaction is None or code is not ErrorCode.NONE:
             return Outcome.refusal(ticket, code)
-        if transaction.state is TransactionState.ONGOING and partitions <= transaction.partitions:
-            return Outcome.refusal(ticket, ErrorCode.NONE)
         outcome = Outcome.refusal(ticket, ErrorCode.NONE)
-        outcome.records.append(self._put(transaction.with_partitions(partitions, client_version, now.wall_ms)))
+        if not _has_joined(transaction, partitions):
+            outcome.records.append(self._put(transaction.with_partitions(partitions, client_version, now.wall_ms)))
         return outcome
+
+    def add_partitions_encoded(
+        self, transactional_id: str, producer: tuple[int, int], partitions: frozenset[TopicPartitionName], client_version: int, now: Moment
+    ) -> Encoded | None:
+        """As `add_partitions`, where they are added; None where there is anything else to be said."""
+        transaction = self._transactions.get(transactional_id)
+        if transaction is None or _refusal_of_partitions(transaction, transactional_id, producer) is not ErrorCode.NONE:
+            return None
+        if _has_joined(transaction, partitions):
+            return None
+        return self._encoded(transaction.with_partitions(partitions, client_version, now.wall_ms), now)
 
     def verify_partition(self, transactional_id: str, producer: tuple[int, int], partition: TopicPartitionName) -> ErrorCode:
         """Whether the producer has said that it writes to `partition` in the transaction it is in."""
@@ -204,7 +225,7 @@ class TransactionShard:
         if transaction is None:
             return _refused_end(ticket, ErrorCode.INVALID_PRODUCER_ID_MAPPING)
         is_new = client_version >= EPOCH_BUMP_VERSION
-        verdict = (judge_new if is_new else judge_old)(transaction, *producer, is_commit=is_commit)
+        verdict = _judged(transaction, producer, is_commit, is_new)
         if isinstance(verdict, ErrorCode):
             return _refused_end(ticket, verdict)
         if verdict is Verdict.REPEAT:
@@ -216,15 +237,38 @@ class TransactionShard:
         outcome.answers.append((ticket, _end_response(ended.completed(now.wall_ms) if is_new else None)))
         return outcome
 
+    def end_encoded(self, request: EndRequest, client_version: int, now: Moment) -> Encoded | None:
+        """As `end`, where a transaction ends with its producer id; None where there is anything else to be said."""
+        asked = request.producer
+        transaction = self._transactions.get(asked.transactional_id)
+        if transaction is None or transaction.is_epoch_exhausted:
+            return None
+        is_new = client_version >= EPOCH_BUMP_VERSION
+        if _judged(transaction, (asked.producer_id, asked.producer_epoch), request.is_commit, is_new) is not Verdict.END:
+            return None
+        version = client_version if is_new else 0
+        ended = transaction.ending(is_commit=request.is_commit, client_version=version, next_producer_id=NO_PRODUCER_ID, now_ms=now.wall_ms)
+        if is_new:
+            request.next_producer_id = ended.producer_id
+            request.next_epoch = ended.epoch
+        return self._encoded(ended, now, MarkersDue(ended))
+
     def markers_written(self, due: MarkersDue, now: Moment) -> Outcome:
         """Every partition has its marker."""
-        transaction = self._transactions.get(due.transactional_id)
-        if transaction is None or transaction.state not in PREPARED or _markers_of(transaction) != due:
+        if not self._is_ending(due):
             return Outcome()
-        return Outcome([self._put(transaction.completed(now.wall_ms))])
+        return Outcome([self._put(due.ended.completed(now.wall_ms))])
+
+    def markers_written_encoded(self, due: MarkersDue, now: Moment) -> Encoded | None:
+        """As `markers_written`; None where that changes nothing."""
+        return self._encoded(due.ended.completed(now.wall_ms), now) if self._is_ending(due) else None
+
+    def _is_ending(self, due: MarkersDue) -> bool:
+        """Whether the markers are of the end that is under way, and not of one that was decided before."""
+        return self._transactions.get(due.transactional_id) is due.ended
 
     def _ended(self, ended: Transaction) -> Outcome:
-        return Outcome([self._put(ended)], deeds=[_markers_of(ended)])
+        return Outcome([self._put(ended)], deeds=[MarkersDue(ended)])
 
     # State
 
@@ -234,6 +278,13 @@ class TransactionShard:
     def _put(self, transaction: Transaction) -> CoordinatorRecord:
         self._transactions[transaction.transactional_id] = transaction
         return record_of(transaction, self._version)
+
+    def _encoded(self, transaction: Transaction, now: Moment, deed: MarkersDue | None = None) -> Encoded:
+        def take_in(base_offset: int) -> None:
+            self._transactions[transaction.transactional_id] = transaction
+
+        batch = encode_transaction(transaction, self._version, now.wall_ms)
+        return Encoded(batch, take_in, () if deed is None else (deed,))
 
     def replay(self, record: CoordinatorRecord, *, offset: int, producer_id: int) -> None:
         assert isinstance(record.key, TransactionLogKey)
@@ -253,14 +304,14 @@ class TransactionShard:
 
     def on_loaded(self, image: MetadataImage, now: Moment) -> Outcome:
         """What was decided and may not have reached every partition is told again."""
-        self._image = image
+        self._version = _version_of(image)
         settings = self._settings()
         self._deadlines.set("abort", now.monotonic_ms + settings.abort_interval_ms, self._abort_timed_out)
         self._deadlines.set("expiry", now.monotonic_ms + settings.id_expiration_interval_ms, self._expire_ids)
-        return Outcome(deeds=[_markers_of(it) for it in self if it.state in PREPARED])
+        return Outcome(deeds=[MarkersDue(it) for it in self if it.state in PREPARED])
 
     def on_metadata_update(self, delta: MetadataDelta, image: MetadataImage, now: Moment) -> Iterable[Outcome]:
-        self._image = image
+        self._version = _version_of(image)
         return ()
 
     # Time
@@ -300,18 +351,6 @@ class TransactionShard:
             yield Outcome([tombstone(transactional_id) for transactional_id in some])
 
 
-def _markers_of(transaction: Transaction) -> MarkersDue:
-    return MarkersDue(
-        transaction.transactional_id,
-        transaction.producer_id,
-        transaction.epoch,
-        transaction.state is TransactionState.PREPARE_COMMIT,
-        transaction.partitions,
-        transaction.start_ms,
-        transaction.client_version,
-    )
-
-
 def _may_be_its_own(transaction: Transaction, producer_id: int, epoch: int) -> bool:
     """Whether a producer that says which id it had can be the one that has this transactional id."""
     if transaction.epoch == NO_EPOCH or producer_id == transaction.producer_id:
@@ -327,6 +366,19 @@ def _refusal_of_partitions(transaction: Transaction | None, transactional_id: st
     if transaction.epoch != producer[1]:
         return ErrorCode.PRODUCER_FENCED
     return ErrorCode.CONCURRENT_TRANSACTIONS if transaction.state in PREPARED else ErrorCode.NONE
+
+
+def _version_of(image: MetadataImage) -> int:
+    return image.features.levels().get(TRANSACTION_VERSION, 0)
+
+
+def _has_joined(transaction: Transaction, partitions: frozenset[TopicPartitionName]) -> bool:
+    return transaction.state is TransactionState.ONGOING and partitions <= transaction.partitions
+
+
+def _judged(transaction: Transaction, producer: tuple[int, int], is_commit: bool, is_new: bool) -> Verdict | ErrorCode:
+    judge = judge_new if is_new else judge_old
+    return judge(transaction, producer[0], producer[1], is_commit=is_commit)
 
 
 def _init_response(code: ErrorCode) -> InitProducerIdResponse:
