@@ -9,6 +9,8 @@ import pytest
 
 from odradek.base.error_codes import ErrorCode
 from odradek.base.identifiers import Uuid
+from odradek.broker import transactional_produce
+from odradek.broker.handlers import add_partitions_to_txn, end_txn
 from odradek.protocol.messages.add_offsets_to_txn import AddOffsetsToTxnRequest, AddOffsetsToTxnResponse
 from odradek.protocol.messages.add_partitions_to_txn import (
     AddPartitionsToTxnRequest,
@@ -224,6 +226,28 @@ def test_next_transaction_never_finds_the_last_one_still_ending(cluster: Cluster
         assert cluster.announce(producer, 0, 1) == ErrorCode.NONE
         assert cluster.produce(producer, b"value", number) == ErrorCode.NONE
         assert cluster.end(producer).error_code == ErrorCode.NONE
+
+
+def test_a_transaction_that_goes_well_needs_neither_handlers_nor_tasks(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What all transactions ask for has a short way (`broker.transaction_path`); were it never taken, nobody would notice otherwise."""
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("the long way was taken")
+
+    monkeypatch.setattr(add_partitions_to_txn, "handle", refuse)
+    monkeypatch.setattr(end_txn, "handle", refuse)
+    monkeypatch.setattr(transactional_produce, "join", refuse)
+    old = cluster.begin()
+
+    assert cluster.announce(old, 0, 1) == ErrorCode.NONE
+    assert cluster.produce(old, b"old", 0) == ErrorCode.NONE
+    assert cluster.end(old).error_code == ErrorCode.NONE
+    new = cluster.begin()
+    assert cluster.produce(new, b"new", 0, version=NEW) == ErrorCode.NONE
+    ended = cluster.end(new, version=5)
+
+    assert (ended.error_code, ended.producer_epoch) == (ErrorCode.NONE, new[1] + 1)
+    cluster.read_when([b"old", b"new"])
 
 
 def test_fenced_producer_writes_nothing(cluster: Cluster) -> None:
