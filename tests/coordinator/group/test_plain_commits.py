@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from odradek.base.identifiers import ZERO_UUID, Uuid
@@ -82,10 +82,18 @@ def encoded(records: Sequence[CoordinatorRecord]) -> list[KeyValue]:
     return [(FIRST_OFFSET + number, record.encoded_key(), record.encoded_value()) for number, record in enumerate(records)]
 
 
+def that_count(records: Sequence[KeyValue]) -> list[KeyValue]:
+    """Of all with one key the last, as a cleaner leaves them: a group that an earlier one has made is not there without it."""
+    last_of_key = {key: offset for offset, key, _ in records}
+    return [record for record in records if last_of_key[record[1]] == record[0]]
+
+
 @given(st.lists(commits | others, min_size=1, max_size=30), st.booleans())
+@example([commit(0), commit(0), offset_tombstone("g", "t", 0)], False)
+@example([commit(0), offset_tombstone("g", "t", 0), commit(0)], True)
 def test_state_is_the_same_as_by_the_slow_way(records: list[CoordinatorRecord], is_in_place: bool) -> None:
     slow, fast = shard(), shard()
-    for record in encoded(records):
+    for record in that_count(encoded(records)):
         replay_slowly(slow, *record)
 
     if is_in_place:
