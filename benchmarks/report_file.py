@@ -69,10 +69,7 @@ def with_rows_again(report: Report, later: Report) -> Report:
     """`report` with the rows that `later` has measured again in the place of its own. The head tells of both."""
     again = {row.row: row for row in later.rows}
     known = {row.row for row in report.rows}
-    versions = {
-        name: text if report.versions.get(name, text) == text else f"{report.versions[name]} and {text}"
-        for name, text in later.versions.items()
-    }
+    versions = {name: _told_once(report.versions.get(name, text), text) for name, text in later.versions.items()}
     return replace(
         report,
         command=f"{report.command}; then {later.command}",
@@ -80,6 +77,11 @@ def with_rows_again(report: Report, later: Report) -> Report:
         rows=[again.get(row.row, row) for row in report.rows] + [row for row in later.rows if row.row not in known],
         import_times=later.import_times or report.import_times,
     )
+
+
+def _told_once(versions: str, later: str) -> str:
+    """Both, where the later one is not among them."""
+    return versions if later in versions.split(" and ") else f"{versions} and {later}"
 
 
 def _row_from_data(told: Mapping[str, Any]) -> RowResult:

@@ -138,6 +138,7 @@ def test_rows_that_were_measured_again_count_and_the_page_tells_of_both_times(re
     assert both.rows[0] is again
     assert (both.command, both.versions) == ("compare; then compare --rows fast,new", {"Odradek": "1 and 2"})
     assert both.import_times == report.import_times
+    assert with_rows_again(both, later).versions == {"Odradek": "1 and 2"}, "each version is told once"
 
 
 def test_rows_are_chosen_by_name_and_by_beginning_in_the_order_of_the_table() -> None:
