@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from odradek.base.errors import CorruptRecords
 from odradek.records.batch import batch_body, parse_header
 from odradek.records.builder import encode_batch
-from odradek.records.key_values import KeyValue, NotPlain, read_key_values
+from odradek.records.key_values import KeyValue, NotPlain, RecordCursor
 from odradek.records.record import Header, Record, read_records
 
 BASE_OFFSET = 1_000
@@ -24,6 +24,19 @@ plain_records = st.builds(Record, timestamp=st.integers(MOMENT_MS - 10**9, MOMEN
 def body_of(records: list[Record]) -> bytes:
     batch = encode_batch(records, base_offset=BASE_OFFSET)
     return batch_body(batch, 0, parse_header(batch, 0))
+
+
+def read_key_values(body: bytes, record_count: int, base_offset: int) -> list[KeyValue]:
+    """Every record of an uncompressed `body`, which must hold exactly `record_count` of them.
+
+    Raises:
+        NotPlain: one has headers, or is malformed.
+    """
+    found: list[KeyValue] = []
+    cursor = RecordCursor(body, 0, len(body), record_count, base_offset)
+    while cursor.advance():
+        found.append((cursor.offset, cursor.key(), cursor.value()))
+    return found
 
 
 def read_whole(body: bytes, count: int) -> list[KeyValue]:

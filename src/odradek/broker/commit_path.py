@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, final
 
 from mypy_extensions import i64
 
-from odradek.base.error_codes import ErrorCode
 from odradek.broker.commit_answer import encode_commit_answer
+from odradek.broker.waiting_answer import WaitingAnswer
 from odradek.coordinator.group.commit_request import TOPIC_IDS_VERSION_MIN, CommitRequest, read_commit_request
 from odradek.metadata.topics import TopicsImage
 from odradek.net.frame_connection import FrameConnection
-from odradek.net.output import HeldResponse
 
 if TYPE_CHECKING:
     from odradek.broker.node import Node
@@ -41,33 +40,11 @@ class CommitPath:
         request = read_commit_request(data, start, end)
         if request is None or not complete_topics(request, self._node.image.topics):
             return False
-        waiting = _WaitingCommit(connection, request)
+        waiting = WaitingAnswer(connection, lambda code: encode_commit_answer(request, code))
         if not self._node.groups.commit(request, waiting.answer):
             return False
         waiting.wait()
         return True
-
-
-@final
-class _WaitingCommit:
-    """The answer of a commit that is staged; like every coordinator's, it holds up its connection."""
-
-    __slots__ = ("_connection", "_held", "_request")
-
-    def __init__(self, connection: FrameConnection, request: CommitRequest) -> None:
-        self._connection = connection
-        self._request = request
-        self._held: HeldResponse | None = None
-
-    def wait(self) -> None:
-        self._held = self._connection.hold()
-        self._connection.is_blocked = True
-
-    def answer(self, code: ErrorCode) -> None:
-        """Called once, at the end of this turn or later."""
-        assert self._held is not None
-        self._connection.is_blocked = False
-        self._held.fulfil([encode_commit_answer(self._request, int(code))])
 
 
 def complete_topics(request: CommitRequest, topics: TopicsImage) -> bool:

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Final, final
 from librt.strings import read_i16_be
 from mypy_extensions import i64
 
-from odradek.base.error_codes import ErrorCode
 from odradek.broker.transaction_answer import EPOCH_BUMP_VERSION_MIN, encode_end_answer, encode_join_answer
-from odradek.coordinator.transaction.producer_requests import EndRequest, JoinRequest, read_end_request, read_join_request
+from odradek.broker.waiting_answer import WaitingAnswer
+from odradek.coordinator.transaction.producer_requests import read_end_request, read_join_request
 from odradek.coordinator.transaction.transaction import EPOCH_BUMP_VERSION
 from odradek.net.frame_connection import FrameConnection
-from odradek.net.output import HeldResponse
 
 if TYPE_CHECKING:
     from odradek.broker.node import Node
@@ -47,7 +46,7 @@ class TransactionPath:
         request = read_end_request(data, start, end)
         if request is None:
             return False
-        waiting = _WaitingEnd(connection, request)
+        waiting = WaitingAnswer(connection, lambda code: encode_end_answer(request, code))
         client_version = EPOCH_BUMP_VERSION if request.producer.version >= EPOCH_BUMP_VERSION_MIN else OLD_CLIENT_VERSION
         if not self._node.transactions.end(request, client_version, waiting.answer):
             return False
@@ -72,54 +71,10 @@ class TransactionPath:
                     return False
         asked = request.producer
         producer = (int(asked.producer_id), int(asked.producer_epoch))
-        waiting = _WaitingJoin(connection, request)
+        waiting = WaitingAnswer(connection, lambda code: encode_join_answer(request, code))
         if not self._node.transactions.add_partitions(
             asked.transactional_id, producer, request.places(), OLD_CLIENT_VERSION, waiting.answer
         ):
             return False
         waiting.wait()
         return True
-
-
-@final
-class _WaitingEnd:
-    """The answer to an EndTxn that is staged; like every coordinator's, it holds up its connection."""
-
-    __slots__ = ("_connection", "_held", "_request")
-
-    def __init__(self, connection: FrameConnection, request: EndRequest) -> None:
-        self._connection = connection
-        self._request = request
-        self._held: HeldResponse | None = None
-
-    def wait(self) -> None:
-        self._held = self._connection.hold()
-        self._connection.is_blocked = True
-
-    def answer(self, code: ErrorCode) -> None:
-        """Called once, at the end of this turn or later."""
-        assert self._held is not None
-        self._connection.is_blocked = False
-        self._held.fulfil([encode_end_answer(self._request, int(code))])
-
-
-@final
-class _WaitingJoin:
-    """The answer to an AddPartitionsToTxn that is staged; as above."""
-
-    __slots__ = ("_connection", "_held", "_request")
-
-    def __init__(self, connection: FrameConnection, request: JoinRequest) -> None:
-        self._connection = connection
-        self._request = request
-        self._held: HeldResponse | None = None
-
-    def wait(self) -> None:
-        self._held = self._connection.hold()
-        self._connection.is_blocked = True
-
-    def answer(self, code: ErrorCode) -> None:
-        """As above."""
-        assert self._held is not None
-        self._connection.is_blocked = False
-        self._held.fulfil([encode_join_answer(self._request, int(code))])

@@ -134,16 +134,3 @@ class RecordCursor:
             raise NotPlain
         self._position = begin + size
         return begin
-
-
-def read_key_values(body: bytes, record_count: i64, base_offset: i64) -> list[KeyValue]:
-    """Every record of an uncompressed `body`, which must hold exactly `record_count` of them.
-
-    Raises:
-        NotPlain: one has headers, or is malformed.
-    """
-    found: list[KeyValue] = []
-    cursor = RecordCursor(body, 0, len(body), record_count, base_offset)
-    while cursor.advance():
-        found.append((cursor.offset, cursor.key(), cursor.value()))
-    return found

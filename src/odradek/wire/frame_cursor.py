@@ -12,6 +12,8 @@ from odradek.base.errors import ProtocolViolation
 VARINT_SHIFT_MAX: Final[i64] = 28
 # The smallest array element: an index and a null set of records. An array longer than the frame could hold is refused unread.
 ELEMENT_SIZE_MIN: Final[i64] = 2
+# Names are kept in records behind a size of 16 bits.
+NAME_SIZE_MAX: Final[i64] = 0x7FFF
 
 
 @final
@@ -75,6 +77,12 @@ class FrameCursor:
             return None
         position = self.take(size)
         return text_of(self.data[position : position + size])
+
+    def name(self, is_flexible: bool) -> str | None:
+        """A string that a record can bear as a name; None if it is null, or too long with its size."""
+        before = self.position
+        name = self.nullable_string(is_flexible)
+        return None if self.position - before > NAME_SIZE_MAX else name
 
 
 def text_of(encoded: bytes) -> str:

@@ -23,8 +23,6 @@ TOPIC_IDS_VERSION_MIN: Final[i64] = 10
 # Behind key, version and correlation id.
 CLIENT_ID_POSITION: Final[i64] = 8
 UUID_SIZE: Final[i64] = 16
-# Names are kept in records behind a size of 16 bits.
-NAME_SIZE_MAX: Final[i64] = 0x7FFF
 
 
 @final
@@ -93,7 +91,7 @@ def read_commit_request(data: bytes, start: i64, end: i64) -> CommitRequest | No
     cursor.nullable_string(False)
     if is_flexible:
         cursor.skip_tagged_fields()
-    group_id = name_at(cursor, is_flexible)
+    group_id = cursor.name(is_flexible)
     if group_id is None:
         return None
     request = CommitRequest(version, i64(read_i32_be(data, start + 4)), group_id)
@@ -130,7 +128,7 @@ def read_topic(request: CommitRequest, cursor: FrameCursor, is_flexible: bool) -
         position = cursor.take(UUID_SIZE)
         topic_id = Uuid(cursor.data[position : position + UUID_SIZE])
     else:
-        name = name_at(cursor, is_flexible)
+        name = cursor.name(is_flexible)
     if name is None:
         return None
     topic = CommitTopic(name, topic_id, cursor.data[raw_start : cursor.position])
@@ -161,13 +159,6 @@ def read_partition(request: CommitRequest, cursor: FrameCursor, is_flexible: boo
     if is_flexible:
         cursor.skip_tagged_fields()
     return CommitPartition(index, offset, leader_epoch, "" if metadata is None else metadata)
-
-
-def name_at(cursor: FrameCursor, is_flexible: bool) -> str | None:
-    """The string at the cursor, None if it is null or too long to be a name in a record."""
-    before = cursor.position
-    name = cursor.nullable_string(is_flexible)
-    return None if cursor.position - before > NAME_SIZE_MAX else name
 
 
 def is_a_topic_repeated(topics: list[CommitTopic]) -> bool:

@@ -17,8 +17,6 @@ from odradek.wire.frame_cursor import FrameCursor
 FLEXIBLE_VERSION_MIN: Final[i64] = 3
 # Behind key, version and correlation id.
 CLIENT_ID_POSITION: Final[i64] = 8
-# Names are kept in records behind a size of 16 bits.
-NAME_SIZE_MAX: Final[i64] = 0x7FFF
 
 
 @final
@@ -122,7 +120,7 @@ def _read_producer(cursor: FrameCursor, start: i64) -> ProducerRequest | None:
     cursor.nullable_string(False)
     if is_flexible:
         cursor.skip_tagged_fields()
-    transactional_id = _name_at(cursor, is_flexible)
+    transactional_id = cursor.name(is_flexible)
     if transactional_id is None:
         return None
     producer_id = i64(read_i64_be(cursor.data, cursor.take(8)))
@@ -131,7 +129,7 @@ def _read_producer(cursor: FrameCursor, start: i64) -> ProducerRequest | None:
 
 def _read_topic(cursor: FrameCursor, is_flexible: bool) -> JoinedTopic | None:
     raw_start = cursor.position
-    name = _name_at(cursor, is_flexible)
+    name = cursor.name(is_flexible)
     if name is None:
         return None
     topic = JoinedTopic(name, cursor.data[raw_start : cursor.position])
@@ -142,10 +140,3 @@ def _read_topic(cursor: FrameCursor, is_flexible: bool) -> JoinedTopic | None:
     if is_flexible:
         cursor.skip_tagged_fields()
     return topic
-
-
-def _name_at(cursor: FrameCursor, is_flexible: bool) -> str | None:
-    """The string at the cursor, None if it is null or too long to be a name in a record."""
-    before = cursor.position
-    name = cursor.nullable_string(is_flexible)
-    return None if cursor.position - before > NAME_SIZE_MAX else name
