@@ -1,8 +1,8 @@
-"""The load of our own: a small C programme (`load/`) that sends frames which are encoded already, so that the broker is what is measured.
+"""The load of our own: C programmes (`load/`) that send frames which are encoded already, so that the broker is what is measured.
 
-It is compiled at first use with the C compiler that compiling Odradek needs anyway, into `build/benchmarks`. It runs in its own process
-with one thread; what it costs itself is part of every outcome. An error code, a wrong correlation id or a closed connection ends it, and
-the measurement with it.
+They are compiled at first use with the C compiler that compiling Odradek needs anyway, into `build/benchmarks`. Each runs in a process of
+its own, with one thread; what it costs itself is part of every outcome. An error code, a wrong correlation id or a closed connection ends
+it, and the measurement with it. Driven from here is that for requests which know nothing of each other; the other from `transaction_load`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ from benchmarks.latency_histogram import LatencyHistogram
 from benchmarks.odradek_install import BUILD_DIRECTORY, NotMeasurable
 
 SOURCES: Final = Path(__file__).resolve().parent / "load"
+FRAMES_PROGRAMME: Final = "frames"
+TRANSACTIONS_PROGRAMME: Final = "transactions"
+# What each programme is made of, beside what all are.
+SOURCES_BY_PROGRAMME: Final = {FRAMES_PROGRAMME: ("frames.c", "connection.c"), TRANSACTIONS_PROGRAMME: ("transactions.c",)}
+COMMON_SOURCES: Final = ("common.c",)
 COMPILER_OPTIONS: Final = ("-O2", "-std=gnu11", "-Wall", "-Wextra")
 # Beyond what was asked for: connecting, draining, and a broker that stands still for a while.
 GRACE_S: Final = 60
@@ -80,8 +85,8 @@ class LoadOutcome:
         return self.answered / self.measured_s
 
 
-def compiled() -> Path:
-    """The programme, compiled if its sources are not what was compiled last.
+def compiled(programme: str) -> Path:
+    """One of the programmes, compiled if the sources are not what was compiled last.
 
     Raises:
         NotMeasurable: there is no C compiler, or it fails.
@@ -89,21 +94,21 @@ def compiled() -> Path:
     digest = hashlib.sha256()
     for source in sorted(SOURCES.iterdir()):
         digest.update(source.read_bytes())
-    programme = BUILD_DIRECTORY / f"load-{digest.hexdigest()[:16]}"
-    if programme.exists():
-        return programme
+    executable = BUILD_DIRECTORY / f"load-{programme}-{digest.hexdigest()[:16]}"
+    if executable.exists():
+        return executable
     compiler = os.environ.get("CC") or "cc"
     if shutil.which(compiler) is None:
         raise NotMeasurable(f"there is no C compiler ({compiler}) for the load generator")
     BUILD_DIRECTORY.mkdir(parents=True, exist_ok=True)
     # Another benchmark may compile at the same time: the last rename wins, and both are whole.
-    unfinished = programme.with_suffix(f".{os.getpid()}")
-    sources = sorted(str(source) for source in SOURCES.glob("*.c"))
+    unfinished = executable.with_suffix(f".{os.getpid()}")
+    sources = [str(SOURCES / name) for name in (*SOURCES_BY_PROGRAMME[programme], *COMMON_SOURCES)]
     done = subprocess.run([compiler, *COMPILER_OPTIONS, "-o", str(unfinished), *sources], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise NotMeasurable(f"the load generator does not compile: {done.stderr[-2000:]}")
-    unfinished.rename(programme)
-    return programme
+    unfinished.rename(executable)
+    return executable
 
 
 class RunningLoad:
@@ -117,7 +122,7 @@ class RunningLoad:
         (work / "frames").write_bytes(b"".join(plan.frames))
         arguments = _arguments(broker, plan, work / "frames")
         arguments += ["--first-response", str(self._first), "--last-response", str(self._last)]
-        command = pinned([str(compiled()), *arguments], processor)
+        command = pinned([str(compiled(FRAMES_PROGRAMME)), *arguments], processor)
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     @property
@@ -159,7 +164,7 @@ def held_load(broker: Broker, frames: Sequence[bytes], *, connections: int) -> I
         file = Path(directory) / "frames"
         file.write_bytes(b"".join(frames))
         plan = LoadPlan(frames=frames, connections=connections, in_flight=1, measured_s=0)
-        command = [str(compiled()), *_arguments(broker, plan, file), "--hold"]
+        command = [str(compiled(FRAMES_PROGRAMME)), *_arguments(broker, plan, file), "--hold"]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert process.stdout is not None
         try:

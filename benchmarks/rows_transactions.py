@@ -8,19 +8,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import Final
 
 from benchmarks import topics
 from benchmarks.brokers import Broker
 from benchmarks.comparison import less, more
 from benchmarks.group_frames import OF_TRANSACTION, await_coordinator
-from benchmarks.latency_histogram import LatencyHistogram
 from benchmarks.odradek_install import NotMeasurable
 from benchmarks.own_load import told_by
 from benchmarks.row import FRAME_DRIVER, KAFKA_TOOL, LIBRDKAFKA, Row
 from benchmarks.rows_clients import CLIENT_SECONDS_MAX, TOOL_JAVA_OPTIONS, tool_figures
 from benchmarks.session import Session
-from benchmarks.transaction_load import RECORDS, VALUE_BYTES
+from benchmarks.transaction_load import RECORDS, VALUE_BYTES, TransactionOutcome, TransactionPlan, run_transactions
 from tests.support import reference_kafka
 
 PARTITIONS: Final = 4
@@ -29,7 +28,6 @@ MEASURED_S: Final = 6.0
 PACED_S: Final = 16.0
 # Transactions a second of all producers, by their number: less than the slower of two brokers does as fast as it goes.
 PACED_RATE: Final = {1: 20.0, 10: 100.0}
-WARM_S: Final = 1.0
 # A just-in-time compiler knows nothing of transactions yet when it is warm for records.
 WARMED_S: Final = 10.0
 WARMING_PRODUCERS: Final = 10
@@ -43,19 +41,23 @@ def _transactions(session: Session, producers: int, transaction_version: int) ->
     broker = session.broker()
     _warmed(session, broker)
     outcome = _committed(session, broker, producers, transaction_version, session.effort.seconds(MEASURED_S))
-    committed = outcome["committed"]
     # Whoever is told less often to come back is asked for more: what a commit takes is compared at a pace that both keep.
-    rate = PACED_RATE[producers] / producers
-    paced = _committed(session, broker, producers, transaction_version, session.effort.seconds(PACED_S), rate)
-    commits = LatencyHistogram([(bucket, count) for bucket, count in paced["commits"]], paced["commit_ns_max"])
+    paced = _committed(session, broker, producers, transaction_version, session.effort.seconds(PACED_S), PACED_RATE[producers])
     return {
-        "transactions": committed / outcome["elapsed_s"],
-        "commit p99": commits.percentile_ns(99) / 1e6,
-        "commit p50": commits.percentile_ns(50) / 1e6,
-        "CPU per transaction": outcome["broker_cpu_s"] / committed * 1e6,
-        "asked again": outcome["retried"] / committed,
-        "load CPU": outcome["own_cpu_s"] / outcome["elapsed_s"],
+        "transactions": outcome.committed / outcome.elapsed_s,
+        "commit p99": paced.commits.percentile_ns(99) / 1e6,
+        "commit p50": paced.commits.percentile_ns(50) / 1e6,
+        "CPU per transaction": _cpu_s(outcome) / outcome.committed * 1e6,
+        "asked again": outcome.retried / outcome.committed,
+        "load CPU": outcome.own_cpu_s / outcome.elapsed_s,
     }
+
+
+def _cpu_s(outcome: TransactionOutcome) -> float:
+    """Raises NotMeasurable for a broker on another machine."""
+    if outcome.broker_cpu_s is None:
+        raise NotMeasurable("the process of the broker is not on this machine")
+    return outcome.broker_cpu_s
 
 
 def _warmed(session: Session, broker: Broker) -> None:
@@ -69,22 +71,24 @@ def _warmed(session: Session, broker: Broker) -> None:
 
 def _committed(
     session: Session, broker: Broker, producers: int, transaction_version: int, measured_s: float, rate: float = 0
-) -> dict[str, Any]:
-    """What the load tells; `rate` is of each producer, 0 as fast as it goes.
+) -> TransactionOutcome:
+    """What the load tells; `rate` is of all producers, 0 as fast as they go.
 
     Raises:
         NotMeasurable: something unexpected was answered, or the log does not hold what was committed.
     """
-    if broker.process_id is None:
-        raise NotMeasurable(f"the process behind {broker.address} is not on this machine")
     topic = session.fresh_name("transactional")
     topics.create_topic(broker, topic, PARTITIONS)
-    arguments = [broker.address, topic, PARTITIONS, producers, transaction_version, rate, WARM_S, measured_s, broker.process_id]
-    processor = session.effort.load_processor
-    outcome = told_by("benchmarks.transaction_load", *arguments, seconds_max=CLIENT_SECONDS_MAX, processor=processor)
-    if outcome["committed"] == 0:
-        raise NotMeasurable("nothing was committed while it was measured")
-    _check_marked(broker, topic, outcome["committed_total"] * (RECORDS + 1))
+    plan = TransactionPlan(
+        topic=topic,
+        partition_count=PARTITIONS,
+        producer_count=producers,
+        transaction_version=transaction_version,
+        measured_s=measured_s,
+        rate=rate,
+    )
+    outcome = run_transactions(broker, plan, processor=session.effort.load_processor)
+    _check_marked(broker, topic, outcome.committed_total * (RECORDS + 1))
     topics.delete_topics(broker, [topic])
     return outcome
 

@@ -7,9 +7,6 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -21,31 +18,10 @@ enum { LENGTH_BYTES = 4, CORRELATION_ID_POSITION = 8, RECEIVE_BYTES = 1024 * 102
 
 static uint8_t received[RECEIVE_BYTES];
 
-static int32_t int32_at(const uint8_t *bytes) {
-    uint32_t value;
-    memcpy(&value, bytes, sizeof value);
-    return (int32_t)be32toh(value);
-}
-
-static int connected_socket(const struct plan *plan) {
-    struct addrinfo wanted = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *addresses;
-    if (getaddrinfo(plan->host, plan->port, &wanted, &addresses) != 0)
-        fail("the host %s is not known", plan->host);
-    int handle = socket(addresses->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (handle < 0)
-        fail("no socket: %s", strerror(errno));
-    if (connect(handle, addresses->ai_addr, addresses->ai_addrlen) != 0)
-        fail("no connection to %s:%s: %s", plan->host, plan->port, strerror(errno));
-    freeaddrinfo(addresses);
-    return handle;
-}
-
 void connection_open(struct load *load, int index) {
     struct connection *connection = &load->connections[index];
     const struct plan *plan = &load->plan;
-    int one = 1;
-    connection->socket = connected_socket(plan);
-    setsockopt(connection->socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    connection->socket = connected_socket(plan->host, plan->port);
     connection->out = malloc(OUT_BYTES);
     if (connection->out == NULL)
         fail("out of memory");

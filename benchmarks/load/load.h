@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common.h"
 #include "histogram.h"
 
 enum {
@@ -18,11 +19,6 @@ enum {
     OUT_BYTES = 64 * 1024,
     CAPTURE_BYTES_MAX = 8 * 1024 * 1024,
     NOWHERE = -1,
-};
-
-struct frame {
-    const uint8_t *bytes;
-    uint32_t size;
 };
 
 /* One measurement, as the command line describes it. */
@@ -103,9 +99,5 @@ bool connection_has_room(const struct load *load, const struct connection *conne
 void connection_queue(struct load *load, struct connection *connection, uint64_t due_ns);
 void connection_send(struct load *load, struct connection *connection);
 int connection_receive(struct load *load, struct connection *connection, uint64_t now_ns);
-
-/* main.c */
-uint64_t now_ns(void);
-__attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ...);
 
 #endif

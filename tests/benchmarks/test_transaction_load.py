@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import statistics
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.transaction_load import END_VERSION, RECORDS, Counts, Load, Pace, TransactionalProducer, UnexpectedAnswer
+from benchmarks.odradek_install import NotMeasurable
+from benchmarks.transaction_load import END_VERSION, RECORDS, TransactionOutcome, TransactionPlan, pauses_ns, run_transactions
 from odradek.base.error_codes import ErrorCode
 from odradek.protocol import apis
 from odradek.protocol.headers import decode_request_header
@@ -27,7 +30,9 @@ from tests.benchmarks.scripted_broker import ScriptedBroker
 
 TOPIC = "topic"
 PRODUCER_ID = 4711
-TRANSACTIONS = 3
+MEASURED_S = 0.4
+
+pytestmark = pytest.mark.skipif(shutil.which(os.environ.get("CC") or "cc") is None, reason="there is no C compiler for the load generator")
 
 
 class Coordinator:
@@ -37,12 +42,14 @@ class Coordinator:
         self.requests: list[Message] = []
         self.ended = 0
         self.refuses_commits = False
+        self.delay_s = 0.0
         self._is_asked_again = False
 
     def answer(self, number: int, frame: bytes) -> bytes:
         header, position = decode_request_header(frame, 4)
         request, _ = apis.request_type(header.api_key).decode(frame, position, header.api_version)
         self.requests.append(request)
+        time.sleep(self.delay_s)
         response = self._response(request)
         tags = bytes(apis.response_header_version(header.api_key, header.api_version))
         return tags + encode_message(response, header.api_version)
@@ -77,17 +84,17 @@ def broker(coordinator: Coordinator) -> Iterator[ScriptedBroker]:
     started.close()
 
 
-def load_of(broker: ScriptedBroker, transaction_version: int, counts: Counts) -> tuple[Load, TransactionalProducer]:
-    address = broker.as_broker()
-    producer = TransactionalProducer((address.host, address.port), "name", TOPIC, 0, transaction_version, counts, Pace(rate=0, seed=0))
-    return Load([producer]), producer
-
-
-def committed(load: Load, counts: Counts) -> None:
-    """Go on until some transactions are committed, and let the one that is under way end."""
-    while counts.committed < TRANSACTIONS:
-        load.serve_once()
-    load.finish()
+def outcome_of(broker: ScriptedBroker, transaction_version: int, *, producers: int = 1, rate: float = 0) -> TransactionOutcome:
+    plan = TransactionPlan(
+        topic=TOPIC,
+        partition_count=1,
+        producer_count=producers,
+        transaction_version=transaction_version,
+        measured_s=MEASURED_S,
+        warm_s=0,
+        rate=rate,
+    )
+    return run_transactions(broker.as_broker(), plan)
 
 
 def batches(coordinator: Coordinator) -> list[tuple[int, int, int]]:
@@ -105,51 +112,55 @@ def batches(coordinator: Coordinator) -> list[tuple[int, int, int]]:
 
 
 def test_a_producer_of_version_1_names_its_partition_first_and_keeps_its_epoch(coordinator: Coordinator, broker: ScriptedBroker) -> None:
-    counts = Counts()
-    load, _ = load_of(broker, 1, counts)
-
-    committed(load, counts)
+    outcome = outcome_of(broker, 1)
 
     steps = [type(request) for request in coordinator.requests[1:8]]
     once = [AddPartitionsToTxnRequest, ProduceRequest, EndTxnRequest]
     assert steps == [*once, AddPartitionsToTxnRequest, *once]
-    assert counts.retried == 1
-    assert counts.committed == counts.committed_total == coordinator.ended
+    assert outcome.retried == 1
+    assert 2 < outcome.committed <= outcome.committed_total == coordinator.ended
+    assert outcome.commits.total == outcome.committed
     assert batches(coordinator) == [(PRODUCER_ID, 0, number * RECORDS) for number in range(coordinator.ended)]
 
 
 def test_a_producer_of_version_2_gets_another_epoch_with_every_end(coordinator: Coordinator, broker: ScriptedBroker) -> None:
     """KIP-890: the sequence begins anew with the epoch."""
-    counts = Counts()
-    load, _ = load_of(broker, 2, counts)
+    outcome = outcome_of(broker, 2)
 
-    committed(load, counts)
-
+    assert outcome.committed_total == coordinator.ended
     assert not any(isinstance(request, AddPartitionsToTxnRequest) for request in coordinator.requests)
     assert batches(coordinator) == [(PRODUCER_ID, epoch, 0) for epoch in range(coordinator.ended)]
     ends = [request for request in coordinator.requests if isinstance(request, EndTxnRequest)]
     assert [(end.producer_epoch, end.committed) for end in ends] == [(epoch, True) for epoch in range(coordinator.ended)]
 
 
+def test_every_producer_has_one_request_under_way_and_its_own_transaction(coordinator: Coordinator, broker: ScriptedBroker) -> None:
+    outcome = outcome_of(broker, 1, producers=3)
+
+    steps_of: dict[str, list[type[Message]]] = {f"{TOPIC}-{index:03}": [] for index in range(3)}
+    for request in coordinator.requests:
+        if isinstance(request, AddPartitionsToTxnRequest):
+            steps_of[request.v3_and_below_transactional_id].append(AddPartitionsToTxnRequest)
+        elif isinstance(request, ProduceRequest | EndTxnRequest):
+            steps_of[request.transactional_id or ""].append(type(request))
+    once = [ProduceRequest, EndTxnRequest]
+    for steps in steps_of.values():
+        written = [step for step in steps if step is not AddPartitionsToTxnRequest]
+        assert written == once * (len(written) // 2) != []
+    assert sum(steps.count(EndTxnRequest) for steps in steps_of.values()) == outcome.committed_total
+
+
+def test_a_producer_at_a_pace_begins_no_sooner_than_it_is_due(coordinator: Coordinator, broker: ScriptedBroker) -> None:
+    rate = 40.0
+    due_s = [sum(pauses_s(rate, 0, count)) for count in range(1, 100)]
+
+    outcome = outcome_of(broker, 2, rate=rate)
+
+    assert 0 < outcome.committed_total <= sum(moment <= MEASURED_S for moment in due_s)
+
+
 def pauses_s(rate: float, seed: int, count: int) -> list[float]:
-    """The pauses of a producer whose transactions take no time."""
-    pace = Pace(rate, seed)
-    now, found = 0.0, []
-    for _ in range(count):
-        found.append(pace.pause_s(now))
-        now += found[-1]
-    return found
-
-
-def test_a_producer_at_a_pace_begins_no_sooner_than_it_is_due(broker: ScriptedBroker) -> None:
-    counts = Counts()
-    address = broker.as_broker()
-    began = time.monotonic()
-    load = Load([TransactionalProducer((address.host, address.port), "name", TOPIC, 0, 2, counts, Pace(rate=20, seed=0))])
-
-    committed(load, counts)
-
-    assert time.monotonic() - began >= sum(pauses_s(20, 0, TRANSACTIONS))
+    return [pause / 1e9 for pause in pauses_ns(rate, seed, count)]
 
 
 def test_paces_are_the_same_for_every_broker_and_other_ones_for_every_producer() -> None:
@@ -165,21 +176,23 @@ def test_pauses_at_a_pace_are_those_of_a_poisson_process() -> None:
     assert statistics.stdev(pauses) == pytest.approx(0.1, rel=0.05)
 
 
-def test_a_transaction_that_is_late_begins_at_once_and_shifts_those_after_it() -> None:
-    pace = Pace(10, 1)
-    first, _, third = pauses_s(10, 1, 3)
+def test_a_commit_is_timed_until_its_answer_and_the_rest_of_the_transaction_is_not(
+    broker: ScriptedBroker, coordinator: Coordinator
+) -> None:
+    """Both requests of a transaction are answered late; the load tells the lateness of one."""
+    coordinator.delay_s = 0.02
 
-    assert pace.pause_s(5.0) == pytest.approx(first)
-    assert pace.pause_s(100.0) == 0
-    assert pace.pause_s(100.0) == pytest.approx(third)
+    outcome = outcome_of(broker, 2)
+
+    assert coordinator.delay_s * 1e9 <= outcome.commits.percentile_ns(1)
+    assert outcome.elapsed_s / outcome.committed >= 2 * coordinator.delay_s
+    # The median, because whoever has no processor for a while is late by more.
+    assert outcome.commits.percentile_ns(50) < 2 * coordinator.delay_s * 1e9
 
 
 @pytest.mark.parametrize("transaction_version", sorted(END_VERSION))
 def test_a_commit_that_is_refused_ends_the_measurement(coordinator: Coordinator, broker: ScriptedBroker, transaction_version: int) -> None:
     coordinator.refuses_commits = True
-    counts = Counts()
-    load, _ = load_of(broker, transaction_version, counts)
 
-    with pytest.raises(UnexpectedAnswer, match="ask_to_end: error code 48"):
-        load.finish()
-    assert counts.committed == 0
+    with pytest.raises(NotMeasurable, match=r"request (\d) of \1 of a transaction has the error code 48"):
+        outcome_of(broker, transaction_version)

@@ -7,77 +7,18 @@
 #define _GNU_SOURCE
 #include "load.h"
 
-#include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { EVENTS_MAX = 256 };
-static const uint64_t SECOND_NS = 1000000000ull;
 static const uint64_t DRAIN_NS = 30 * SECOND_NS;
-
-void fail(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fprintf(stderr, "load: ");
-    vfprintf(stderr, format, arguments);
-    fprintf(stderr, "\n");
-    va_end(arguments);
-    exit(1);
-}
-
-static uint64_t clock_ns(clockid_t clock) {
-    struct timespec time;
-    if (clock_gettime(clock, &time) != 0)
-        fail("a clock cannot be read: %s", strerror(errno));
-    return (uint64_t)time.tv_sec * SECOND_NS + (uint64_t)time.tv_nsec;
-}
-
-uint64_t now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
-
-static uint64_t process_cpu_ns(int process) {
-    clockid_t clock;
-    if (process == 0)
-        return 0;
-    if (clock_getcpuclockid(process, &clock) != 0)
-        fail("there is no process %d", process);
-    return clock_ns(clock);
-}
-
-static void read_frames(struct plan *plan, const char *file) {
-    int handle = open(file, O_RDONLY | O_CLOEXEC);
-    struct stat status;
-    if (handle < 0 || fstat(handle, &status) != 0)
-        fail("%s: %s", file, strerror(errno));
-    const uint8_t *bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, handle, 0);
-    if (bytes == MAP_FAILED)
-        fail("%s: %s", file, strerror(errno));
-    close(handle);
-    for (off_t position = 0; position + 4 <= status.st_size;) {
-        uint32_t length;
-        memcpy(&length, bytes + position, sizeof length);
-        uint32_t size = be32toh(length) + 4;
-        if (size > status.st_size - position)
-            fail("%s ends inside a frame", file);
-        plan->frames = realloc(plan->frames, sizeof *plan->frames * (size_t)(plan->frame_count + 1));
-        plan->frames[plan->frame_count++] = (struct frame){bytes + position, size};
-        position += size;
-    }
-    if (plan->frame_count == 0)
-        fail("%s holds no frame", file);
-}
-
-static uint64_t seconds(const char *text) { return (uint64_t)(atof(text) * 1e9); }
 
 static struct plan plan_of(int count, char **arguments) {
     static const struct option options[] = {
@@ -122,7 +63,7 @@ static struct plan plan_of(int count, char **arguments) {
     if (plan.connections < 1 || plan.in_flight < 1 || plan.in_flight > IN_FLIGHT_MAX || plan.offset_stride < 1 ||
         plan.frame_step < 1)
         fail("--connections, --in-flight (at most %d), --frame-step and --offset-stride must be positive", IN_FLIGHT_MAX);
-    read_frames(&plan, frames);
+    plan.frames = read_frames(frames, &plan.frame_count);
     return plan;
 }
 
@@ -132,16 +73,6 @@ static void fill(struct load *load, struct connection *connection, uint64_t now)
             connection_queue(load, connection, now);
         connection_send(load, connection);
     }
-}
-
-/* Wait for sockets, and no longer than to `until_ns`. */
-static int wait_for_events(struct load *load, struct epoll_event *events, uint64_t until_ns) {
-    uint64_t now = now_ns(), left = until_ns > now ? until_ns - now : 0;
-    struct timespec timeout = {(time_t)(left / SECOND_NS), (long)(left % SECOND_NS)};
-    int count = epoll_pwait2(load->poll, events, EVENTS_MAX, &timeout, NULL);
-    if (count < 0 && errno != EINTR)
-        fail("epoll: %s", strerror(errno));
-    return count < 0 ? 0 : count;
 }
 
 /* Handle what happens until `until_ns` or `requests_max` answers in this phase; with a pace, send what is due. */
@@ -174,7 +105,7 @@ static void run_phase(struct load *load, enum phase phase, uint64_t until_ns) {
             next = (next + 1) % plan->connections;
             paced++;
         }
-        int count = wait_for_events(load, events, wake_ns);
+        int count = wait_for_events(load->poll, events, EVENTS_MAX, wake_ns);
         now = now_ns();
         for (int index = 0; index < count; index++) {
             struct connection *connection = &load->connections[events[index].data.u32];
@@ -202,7 +133,7 @@ static void drain(struct load *load) {
     while (open > 0) {
         if (now_ns() > until_ns)
             fail("%lld requests were not answered within %llu s", (long long)open, (unsigned long long)(DRAIN_NS / SECOND_NS));
-        int count = wait_for_events(load, events, until_ns);
+        int count = wait_for_events(load->poll, events, EVENTS_MAX, until_ns);
         for (int index = 0; index < count; index++) {
             struct connection *connection = &load->connections[events[index].data.u32];
             if (events[index].events & ~(uint32_t)EPOLLOUT)
