@@ -30,14 +30,14 @@ _HOW: Final = """## How it is measured
   idles. Before each measurement the benchmark waits until both are quiet and the page cache is written.
 - Rows are measured in turns, and in every other run in the opposite order.
 - Processor time is that of the broker's process, read to the nanosecond at both ends of the measurement; memory is its resident set.
-- "Our load generator" (`benchmarks/load`) is a C programme of one thread. It sends requests that are encoded beforehand and checks the
+- "Our load generator" (`benchmarks/load`) is two C programmes of one thread. They send requests that are encoded beforehand and check the
   length, the correlation id and the error codes of every response; afterwards the ends of the logs must add up to what was acknowledged. At
   a pace the clock of a request starts when it was due, not when it could be sent, so a pause of the broker counts in full.
-- "Our frame driver" (`benchmarks/group_load.py`, `benchmarks/transaction_load.py`) is Python that speaks the protocol of many clients in
-  one process, each with its own connection and with the waiting times of real clients. Frames of transactions are encoded beforehand; how
-  many there are is measured as fast as they go, and how long a commit takes at a pace that both brokers keep: each producer begins after
-  pauses by dice of its own (exponential, of fixed seeds), so that they meet as chance has it, the same for both brokers. The
-  partitions must hold what was committed, markers included; a partition of a group that two members own ends the measurement.
+- Transactions are driven by the second of them. How many there are is measured as fast as they go, and how long a commit takes at a pace
+  that both brokers keep: each producer begins after pauses by dice of its own (exponential, of fixed seeds), so that they meet as chance
+  has it, the same for both brokers. The partitions must hold what was committed, markers included.
+- "Our frame driver" (`benchmarks/group_load.py`) is Python that speaks the protocol of many members in one process, each with its own
+  connection and with the waiting times of real clients; a partition of a group that two members own ends the measurement.
 - What is read is checked too: the first response of each fetch row is decoded and the checksums of its batches are computed.
 
 To do it again: `make benchmark` (needs a C compiler, Java 17 and Maven), or a part of it:

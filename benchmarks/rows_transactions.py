@@ -16,7 +16,7 @@ from benchmarks.comparison import less, more
 from benchmarks.group_frames import OF_TRANSACTION, await_coordinator
 from benchmarks.odradek_install import NotMeasurable
 from benchmarks.own_load import told_by
-from benchmarks.row import FRAME_DRIVER, KAFKA_TOOL, LIBRDKAFKA, Row
+from benchmarks.row import KAFKA_TOOL, LIBRDKAFKA, OWN_LOAD, Row
 from benchmarks.rows_clients import CLIENT_SECONDS_MAX, TOOL_JAVA_OPTIONS, tool_figures
 from benchmarks.session import Session
 from benchmarks.transaction_load import RECORDS, VALUE_BYTES, TransactionOutcome, TransactionPlan, run_transactions
@@ -154,7 +154,7 @@ def _row(producers: int, transaction_version: int, spoken_by: str) -> Row:
     return Row(
         name=f"transactions-v{transaction_version}-{producers}",
         title=f"Transactions of {RECORDS} records, {told}, transaction version {transaction_version}",
-        load=f"{FRAME_DRIVER}: as {spoken_by}, one request of each producer under way, {PARTITIONS} partitions; "
+        load=f"{OWN_LOAD}: as {spoken_by}, one request of each producer under way, {PARTITIONS} partitions; "
         f"commits are timed at {PACED_RATE[producers]:.0f} transactions/s, which come as chance has it",
         metrics=(
             more("transactions", "/s", 1.0),
