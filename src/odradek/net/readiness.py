@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import select
 import sys
+import time
 from collections.abc import Callable
 from typing import Final, Protocol, final
 
@@ -118,8 +119,8 @@ class EpollReadiness:
         Whether that is one of its descriptors.
         """
         self.is_wanted = False
-        loop = self._loop
-        deadline_s = loop.time() + timeout_s
+        # Not the loop's `time`, which is the same clock behind a call of Python: this is asked behind every turn.
+        deadline_s = time.monotonic() + timeout_s
         while True:
             ready = self._epoll.poll(timeout_s, READY_MAX)
             if not ready:
@@ -129,7 +130,7 @@ class EpollReadiness:
             if self.is_wanted:
                 return False
             if timeout_s >= 0:
-                timeout_s = deadline_s - loop.time()
+                timeout_s = deadline_s - time.monotonic()
                 if timeout_s <= 0:
                     return False
 
