@@ -215,17 +215,19 @@ class ShardRunner(Generic[AnyShard]):
         """
         if self.state is not RunnerState.ACTIVE or self._parts.compression is not Codec.NONE:
             return False
-        encoded = question(self._shard, self._now())
+        now = self._now()
+        encoded = question(self._shard, now)
         if encoded is None or len(encoded.batch) > self.partition.produce_rules.message_bytes_max:
             return False
         try:
-            base_offset = self._stage(encoded.batch)
+            base_offset = self._stage(encoded.batch, now.wall_ms)
         except StorageFailure as error:
             self._cannot_write(error)
             return False
         encoded.take_in(base_offset)
         if then is not None or encoded.deeds:
-            self._decided.append(_Decided(self._end_offset, self._commit_deadline_ms(), then, encoded.deeds))
+            deadline_ms = now.monotonic_ms + self._parts.commit_timeout_ms()
+            self._decided.append(_Decided(self._end_offset, deadline_ms, then, encoded.deeds))
         return True
 
     def peek(self) -> AnyShard | None:
@@ -274,7 +276,9 @@ class ShardRunner(Generic[AnyShard]):
                 self._take(outcome.instead(self._now()))
                 return
             try:
-                base_offset = self._stage(batch) if outcome.producer is None else self._stage_in_transaction(batch)
+                base_offset = (
+                    self._stage(batch, self._parts.clock.now_ms()) if outcome.producer is None else self._stage_in_transaction(batch)
+                )
             except StorageFailure as error:
                 self._cannot_write(error)
                 return
@@ -313,10 +317,10 @@ class ShardRunner(Generic[AnyShard]):
             is_transactional=True,
         )
 
-    def _stage(self, batch: bytes) -> int:
+    def _stage(self, batch: bytes, now_ms: int) -> int:
         """Stage a batch for the end of the turn; its base offset."""
         partition = self.partition
-        staged = partition.log.stage(batch, 0, parse_header(batch, 0), partition.leader_epoch, self._parts.clock.now_ms())
+        staged = partition.log.stage(batch, 0, parse_header(batch, 0), partition.leader_epoch, now_ms)
         self._note_staged(int(staged.last_offset) + 1)
         return int(staged.base_offset)
 
