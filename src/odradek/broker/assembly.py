@@ -48,6 +48,7 @@ from odradek.broker.ready_report import ReadyReport
 from odradek.broker.server import Server
 from odradek.broker.timed_flush import TimedFlush
 from odradek.broker.transaction_coordinator import TransactionCoordinator
+from odradek.broker.transactional_produce import TransactionalProduce
 from odradek.config import broker as setting
 from odradek.config.listeners import LOCALHOST, Endpoint, advertised_listeners, broker_listeners, controller_listeners, told_endpoints
 from odradek.config.log_configuration import LogConfiguration
@@ -254,7 +255,7 @@ class NodeRun:
     def _serve(self, node: Node, tasks: asyncio.TaskGroup, group_commit: GroupCommit) -> None:
         appends = AppendTurn(self._turn, self._purgatory, self._clock, group_commit)
         node.logs.on_shortage = appends.refuse_until_end
-        produce = ProducePath(node.partitions, appends, self._clock, ProduceSlowPath(node))
+        produce = ProducePath(node.partitions, appends, self._clock, ProduceSlowPath(node), TransactionalProduce(node))
         node.groups = GroupCoordinator(node, appends, tasks, self._loop)
         node.transactions = TransactionCoordinator(node, appends, tasks, self._loop)
         self._publisher.add(node.groups)

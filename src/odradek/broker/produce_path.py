@@ -22,6 +22,8 @@ from odradek.broker.partition import Partition
 from odradek.broker.partitions import PartitionRegistry
 from odradek.broker.produce_answer import encode_answer
 from odradek.broker.produce_frame import TOPIC_ID_VERSION_MIN, ProducedPart, ProduceFrame, has_transactional_batch, read_frame
+from odradek.broker.transaction_verification import IMPLICIT_JOIN_VERSION_MIN
+from odradek.broker.transactional_produce import TransactionalProduce
 from odradek.net.frame_connection import FrameConnection
 from odradek.records.header import ACCEPTED, check_batch, needs_looking_into, parse_header
 from odradek.wire.frame_cursor import text_of
@@ -37,9 +39,6 @@ INVALID_REQUIRED_ACKS: Final[i64] = 21
 TRANSACTIONAL_ID_AUTHORIZATION_FAILED: Final[i64] = 53
 KAFKA_STORAGE_ERROR: Final[i64] = 56
 
-# From this version on a transactional producer does not announce its partitions (KIP-890).
-IMPLICIT_JOIN_VERSION_MIN: Final[i64] = 12
-
 # Kafka's own tools may write to internal topics; they say so by their client id (`AdminUtils.ADMIN_CLIENT_ID`).
 ADMIN_CLIENT_ID: Final = "__admin_client"
 
@@ -48,14 +47,22 @@ ADMIN_CLIENT_ID: Final = "__admin_client"
 class ProducePath:
     """Decides Produce requests for one node."""
 
-    __slots__ = ("_appends", "_clock", "_now_ms", "_now_turn", "_registry", "_slow_path")
+    __slots__ = ("_appends", "_clock", "_now_ms", "_now_turn", "_registry", "_slow_path", "_transactional")
 
-    def __init__(self, registry: PartitionRegistry, appends: AppendTurn, clock: Clock, slow_path: ProduceSlowPath) -> None:
+    def __init__(
+        self,
+        registry: PartitionRegistry,
+        appends: AppendTurn,
+        clock: Clock,
+        slow_path: ProduceSlowPath,
+        transactional: TransactionalProduce,
+    ) -> None:
         """`registry` finds partitions, `appends` writes at the end of the turn."""
         self._registry = registry
         self._appends = appends
         self._clock = clock
         self._slow_path = slow_path
+        self._transactional = transactional
         self._now_ms: i64 = 0
         self._now_turn: i64 = -1
 
@@ -70,7 +77,7 @@ class ProducePath:
             # Who writes to a transaction has to say to which, or the whole request is refused (`KafkaApis.handleProduceRequest`).
             if has_transactional_batch(frame, data):
                 frame.refusal_code = TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-        elif frame.version >= IMPLICIT_JOIN_VERSION_MIN and self._slow_path.joins(connection, frame, data, self):
+        elif frame.version >= IMPLICIT_JOIN_VERSION_MIN and self._transactional.joins(connection, frame, data, self):
             # The producer does not say where it writes: its coordinator has to know before anything is written.
             return
         self.decide(connection, frame, data)
@@ -152,7 +159,7 @@ class ProducePath:
             return
         header = parse_header(data, part.start)
         if header.is_transactional():
-            part.error_code = self._slow_path.refusal_in_transaction(frame, partition, header, part)
+            part.error_code = self._transactional.refusal(frame, partition, header, part)
             if part.error_code != ACCEPTED:
                 return
         batch = data

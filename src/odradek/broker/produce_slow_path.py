@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 
 from odradek.base.error_codes import ErrorCode
 from odradek.base.identifiers import Uuid
-from odradek.broker import transactional_produce
 from odradek.broker.leader_hints import leader_hint
 from odradek.broker.produce_frame import TOPIC_ID_VERSION_MIN, ProducedPart, ProduceFrame
 from odradek.broker.request import RequestContext
 from odradek.broker.response_frame import encode_response
-from odradek.broker.transaction_verification import partitions_to_join, refusal
 from odradek.metadata.partition_registration import PartitionRegistration
 from odradek.net.frame_connection import FrameConnection
 from odradek.protocol import apis
@@ -32,8 +30,6 @@ from odradek.records.validation import validate_batch
 if TYPE_CHECKING:
     from odradek.broker.node import Node
     from odradek.broker.partition import Partition
-    from odradek.broker.produce_path import ProducePath
-    from odradek.records.header import BatchHeader
 
 PRODUCE_KEY = 0
 # From this version on a client is told who leads instead (KIP-951).
@@ -61,25 +57,6 @@ class ProduceSlowPath:
         if topic is None:
             return ErrorCode.UNKNOWN_TOPIC_ID
         return node.partitions.why_absent(topic.name, part.index, node.image)
-
-    def joins(self, connection: FrameConnection, frame: ProduceFrame, data: bytes, produce: ProducePath) -> bool:
-        """Where the producer's transaction does not know of all partitions yet, have it know of them and decide the request then.
-
-        Its connection's next request waits so long. False where the transaction knows of all.
-        """
-        missing = partitions_to_join(self._node, frame, data)
-        if not missing:
-            return False
-        connection.is_blocked = True
-        if not transactional_produce.join_at_once(self._node, connection, frame, data, produce, missing):
-            self._node.transactions.spawn(transactional_produce.join(self._node, connection, frame, data, produce))
-        return True
-
-    def refusal_in_transaction(self, frame: ProduceFrame, partition: Partition, header: BatchHeader, part: ProducedPart) -> int:
-        """Why a transactional batch may not be written, 0 if it may; with a sentence in `part` where the code needs one."""
-        code = refusal(self._node, frame, partition, header)
-        part.error_message = transactional_produce.SENTENCES.get(code)
-        return code
 
     def explain(self, partition: Partition, data: bytes, part: ProducedPart) -> None:
         """Say of a batch that its header or checksum has condemned what Kafka says.

@@ -1,17 +1,15 @@
 """The transaction coordinator of this node.
 
-What is decided stands in `coordinator.transaction`; here it meets the node's settings, its `coordinator_driver`, and the markers that
-have to be written once the outcome of a transaction is decided for good.
+What is decided stands in `coordinator.transaction`; here it meets the node's settings and its `coordinator_driver`. What has to be done
+once the outcome of a transaction is decided for good: `transaction_deeds`. mypyc compiles this module; it also runs as it stands.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, final
 
-from odradek.base.errors import RequestRefused
 from odradek.base.identifiers import NO_PRODUCER_ID
 from odradek.broker.lazy_coordinator import LazyCoordinator
 from odradek.config import broker_transaction_settings as setting
@@ -23,14 +21,11 @@ if TYPE_CHECKING:
     from odradek.base.error_codes import ErrorCode
     from odradek.broker.append_turn import AppendTurn
     from odradek.broker.coordinator_driver import CoordinatorDriver
-    from odradek.broker.coordinator_runner import ShardRunner
     from odradek.broker.node import Node
     from odradek.broker.transaction_markers import TransactionMarkers
     from odradek.coordinator.transaction.producer_requests import EndRequest
-    from odradek.coordinator.transaction.shard import MarkersDue, TransactionShard
+    from odradek.coordinator.transaction.shard import TransactionShard
     from odradek.coordinator.transaction.transaction import TopicPartitionName
-
-log = logging.getLogger("odradek.broker.transaction_coordinator")
 
 # Kafka has no setting for it: how long a decision waits for the replicas of the topic (`TransactionStateManager`, request.timeout.ms).
 COMMIT_TIMEOUT_MS = 30_000
@@ -110,6 +105,7 @@ class TransactionCoordinator(LazyCoordinator["TransactionShard"]):
     def _make_driver(self) -> CoordinatorDriver[TransactionShard]:
         from odradek.broker.coordinator_driver import CoordinatorDriver
         from odradek.broker.coordinator_runner import RunnerParts
+        from odradek.broker.transaction_deeds import TransactionDeeds
         from odradek.coordinator.transaction.records import RECORD_TYPES
         from odradek.coordinator.transaction.settings import TransactionSettings
         from odradek.coordinator.transaction.shard import TransactionShard
@@ -145,7 +141,7 @@ class TransactionCoordinator(LazyCoordinator["TransactionShard"]):
             parts,
             self._tasks,
             self._loop.call_later,
-            self._perform,
+            TransactionDeeds(node, self._appends, self.markers, self.spawn).perform,
         )
 
     def spawn(self, work: Coroutine[None, None, None]) -> None:
@@ -154,31 +150,5 @@ class TransactionCoordinator(LazyCoordinator["TransactionShard"]):
         self._at_work.add(task)
         task.add_done_callback(self._at_work.discard)
 
-    def _perform(self, runner: ShardRunner[TransactionShard], deed: object) -> None:
-        """Do what a committed decision asks for: tell partitions the outcome of a transaction, or find a producer id to end one with."""
-        from odradek.coordinator.transaction.shard import MarkersDue, ProducerIdNeeded
-
-        if isinstance(deed, MarkersDue):
-            due = deed
-            # Nobody waits for the markers but readers: the producer has its answer before.
-            self._appends.after_answers(
-                lambda: self.markers.write_all(due, runner.partition.leader_epoch, lambda told: self._markers_told(runner, due, told))
-            )
-        else:
-            assert isinstance(deed, ProducerIdNeeded)
-            self.spawn(self._abort_with_fresh_id(runner, deed.transactional_id))
-
-    def _markers_told(self, runner: ShardRunner[TransactionShard], due: MarkersDue, is_told: bool) -> None:
-        if is_told and not runner.ask_encoded(lambda shard, now: shard.markers_written_encoded(due, now), None):
-            runner.act(lambda shard, now: shard.markers_written(due, now))
-
     def _retry_later(self, delay_s: float, retry: Callable[[], None]) -> None:
         self._loop.call_later(delay_s, lambda: None if self._is_closed else retry())
-
-    async def _abort_with_fresh_id(self, runner: ShardRunner[TransactionShard], transactional_id: str) -> None:
-        try:
-            producer_id = await self._node.producer_ids.next_id()
-        except RequestRefused as refused:
-            log.warning("transaction is late and not aborted yet", extra={"transactional_id": transactional_id, "reason": str(refused)})
-            return
-        runner.act(lambda shard, now: shard.abort_timed_out(transactional_id, producer_id, now))

@@ -63,7 +63,7 @@ class TransactionMarkers:
             else:
                 self._retry_later(RETRY_S, lambda: self._write_until_done(due, place, coordinator_epoch, ending))
 
-        if self._node.image.topics.partition(*place) is None:
+        if self._node.partitions.get(*place) is None and self._node.image.topics.partition(*place) is None:
             # The topic was deleted: there is nobody to be told.
             ending.take(ErrorCode.NONE)
         else:

@@ -66,8 +66,11 @@ class TransactionPath:
             return False
         topics = self._node.image.topics
         for topic in request.topics:
+            found = topics.by_name.get(topic.name)
+            if found is None:
+                return False
             for index in topic.indexes:
-                if topics.partition(topic.name, index) is None:
+                if index not in found.partitions:
                     return False
         asked = request.producer
         producer = (int(asked.producer_id), int(asked.producer_epoch))

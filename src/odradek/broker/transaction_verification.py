@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mypy_extensions import i64
+
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import RequestRefused
 from odradek.broker.partition import Partition
@@ -22,8 +24,9 @@ from odradek.wire.frame_cursor import text_of
 if TYPE_CHECKING:
     from odradek.broker.node import Node
 
-IMPLICIT_JOIN_VERSION_MIN: Final = 12
-ABORTABLE_VERSION_MIN: Final = 11
+# From this version on a transactional producer does not announce its partitions (KIP-890).
+IMPLICIT_JOIN_VERSION_MIN: Final[i64] = 12
+ABORTABLE_VERSION_MIN: Final[i64] = 11
 
 _RETRIABLE: Final = frozenset(
     {
@@ -43,15 +46,17 @@ def refusal(node: Node, frame: ProduceFrame, partition: Partition, header: Batch
     if frame.version >= IMPLICIT_JOIN_VERSION_MIN and entry is None and header.base_sequence != 0:
         # Its state is lost here: what comes first may not be what it sent first.
         return ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
-    if not node.configuration[TRANSACTION_PARTITION_VERIFICATION_ENABLE]:
-        return ErrorCode.NONE
     transactional_id = frame.transactional_id or ""
     try:
         shard = node.transactions.peek(transactional_id)
     except RequestRefused as refused:
-        return as_produce_says(refused.code, frame)
-    producer = (int(header.producer_id), int(header.producer_epoch))
-    return as_produce_says(shard.verify_partition(transactional_id, producer, (partition.topic, partition.index)), frame)
+        code = refused.code
+    else:
+        producer = (int(header.producer_id), int(header.producer_epoch))
+        code = shard.verify_partition(transactional_id, producer, (partition.topic, partition.index))
+    if code is ErrorCode.NONE or not node.configuration[TRANSACTION_PARTITION_VERIFICATION_ENABLE]:
+        return ErrorCode.NONE
+    return as_produce_says(code, frame)
 
 
 def as_produce_says(code: ErrorCode, frame: ProduceFrame) -> ErrorCode:

@@ -3,24 +3,27 @@
 Usually the coordinator is here and has nothing against it: then the partitions are added, and the batches written, in the turn in which
 they came. A transaction that is just ending is given a moment. Between the look at the coordinator's state and the staging of the
 batch nothing else runs, so no marker can come between them.
+
+mypyc compiles this module; it also runs as it stands.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, final
 
 from odradek.base.error_codes import ErrorCode
 from odradek.base.errors import RequestRefused
-from odradek.broker.produce_frame import ProduceFrame
-from odradek.broker.transaction_verification import as_produce_says, partitions_to_join
+from odradek.broker.partition import Partition
+from odradek.broker.produce_frame import ProducedPart, ProduceFrame
+from odradek.broker.transaction_verification import as_produce_says, partitions_to_join, refusal
 from odradek.config.broker_transaction_settings import ADD_PARTITIONS_TO_TXN_RETRY_BACKOFF_MAX_MS, ADD_PARTITIONS_TO_TXN_RETRY_BACKOFF_MS
+from odradek.net.frame_connection import FrameConnection
+from odradek.records.header import BatchHeader
 
 if TYPE_CHECKING:
     from odradek.broker.node import Node
-    from odradek.broker.partition import Partition
     from odradek.broker.produce_path import ProducePath
-    from odradek.net.frame_connection import FrameConnection
 
 # The transaction version of a producer that does not announce its partitions.
 CLIENT_VERSION: Final = 2
@@ -31,17 +34,45 @@ SENTENCES: Final = {
     ErrorCode.NOT_ENOUGH_REPLICAS: "Whether the partition was added to the transaction cannot be found out now.",
 }
 
-Missing = list[tuple["Partition", tuple[int, int]]]
+Missing = list[tuple[Partition, tuple[int, int]]]
 
 
-def join_at_once(node: Node, connection: FrameConnection, frame: ProduceFrame, data: bytes, produce: ProducePath, missing: Missing) -> bool:
-    """Add what is `missing` to the transaction, and decide the request when that is written; False where `join` has to do it."""
+@final
+class TransactionalProduce:
+    """What Produce asks of the transactions of one node."""
 
-    def joined(code: ErrorCode) -> None:
-        _decide(connection, frame, data, produce, code)
+    __slots__ = ("_node",)
 
-    producer, places = _wish(missing)
-    return node.transactions.add_partitions(frame.transactional_id or "", producer, places, CLIENT_VERSION, joined)
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def joins(self, connection: FrameConnection, frame: ProduceFrame, data: bytes, produce: ProducePath) -> bool:
+        """Where the producer's transaction does not know of all partitions yet, have it know of them and decide the request then.
+
+        Its connection's next request waits so long. False where the transaction knows of all.
+        """
+        node = self._node
+        missing = partitions_to_join(node, frame, data)
+        if not missing:
+            return False
+        connection.is_blocked = True
+        producer, places = _wish(missing)
+        if not node.transactions.add_partitions(
+            frame.transactional_id or "",
+            producer,
+            places,
+            CLIENT_VERSION,
+            lambda code: _decide(connection, frame, data, produce, code),
+        ):
+            node.transactions.spawn(join(node, connection, frame, data, produce))
+        return True
+
+    def refusal(self, frame: ProduceFrame, partition: Partition, header: BatchHeader, part: ProducedPart) -> int:
+        """Why a transactional batch may not be written, 0 if it may; with a sentence in `part` where the code needs one."""
+        code = refusal(self._node, frame, partition, header)
+        if code is not ErrorCode.NONE:
+            part.error_message = SENTENCES.get(code)
+        return code
 
 
 async def join(node: Node, connection: FrameConnection, frame: ProduceFrame, data: bytes, produce: ProducePath) -> None:
@@ -68,7 +99,7 @@ def _decide(connection: FrameConnection, frame: ProduceFrame, data: bytes, produ
 
 
 def _wish(missing: Missing) -> tuple[tuple[int, int], frozenset[tuple[str, int]]]:
-    return missing[0][1], frozenset((partition.topic, partition.index) for partition, _ in missing)
+    return missing[0][1], frozenset([(partition.topic, partition.index) for partition, _ in missing])
 
 
 async def _add(node: Node, frame: ProduceFrame, data: bytes) -> ErrorCode:

@@ -278,8 +278,12 @@ class LogWriter:
         completed, self._completed = self._completed, []
         try:
             for transaction in completed:
-                with room_can_wait():
-                    complete_transaction(self._segments.active, self._producers, transaction)
+                if transaction.is_aborted:
+                    with room_can_wait():
+                        complete_transaction(self._segments.active, self._producers, transaction)
+                else:
+                    # Nothing of it stands in the index.
+                    self._producers.complete(transaction)
         except OSError as error:
             raise self.write_failed(error) from error
 

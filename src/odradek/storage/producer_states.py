@@ -5,7 +5,8 @@ where transactions begin and end (the last stable offset), when a silent produce
 the state is brought back from the newest good snapshot after a restart or a truncation. What a snapshot does not cover, the log
 loader replays from the batches.
 
-A snapshot's number is the offset up to which it holds: every batch below has been counted, none above.
+A snapshot's number is the offset up to which it holds: every batch below has been counted, none above. mypyc compiles this module; it also
+runs as it stands.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import final
 
 from odradek.records.control import ControlType, EndMarker
 from odradek.records.header import BatchHeader
@@ -26,16 +27,20 @@ from odradek.storage.producer_snapshot import decode_snapshot, encode_snapshot
 PRODUCER_ID_EXPIRATION_MS_DEFAULT = 86_400_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@final
 class CompletedTransaction:
     """A transaction that a marker has ended; `last_offset` is the marker's."""
 
-    producer_id: int
-    first_offset: int
-    last_offset: int
-    is_aborted: bool
+    __slots__ = ("first_offset", "is_aborted", "last_offset", "producer_id")
+
+    def __init__(self, *, producer_id: int, first_offset: int, last_offset: int, is_aborted: bool) -> None:
+        self.producer_id = producer_id
+        self.first_offset = first_offset
+        self.last_offset = last_offset
+        self.is_aborted = is_aborted
 
 
+@final
 class ProducerStates:
     """The producers of the log in `directory`."""
 
