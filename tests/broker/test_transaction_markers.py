@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
 
 from odradek.base.error_codes import ErrorCode
 from odradek.broker.append_turn import AppendTurn
 from odradek.broker.group_commit import GroupCommit
+from odradek.broker.group_coordinator import GroupCoordinator
 from odradek.broker.transaction_markers import TransactionMarkers
 from odradek.controller.topic_names import GROUP_METADATA_TOPIC
 from odradek.net.turn import Turn
@@ -20,11 +20,12 @@ def test_marker_waits_for_the_coordinator_that_loads_its_partition() -> None:
     node.create_topic(GROUP_METADATA_TOPIC, 1)
     partition = node.partitions.get(GROUP_METADATA_TOPIC, 0)
     assert partition is not None
-    node.groups = SimpleNamespace(runner_at=lambda index: None)  # type: ignore[attr-defined]
 
     async def write() -> ErrorCode:
         loop = asyncio.get_running_loop()
         appends = AppendTurn(Turn(loop.call_soon), node.purgatory, node.clock, GroupCommit(loop, node.pool))
+        # It follows no metadata, so that it is as one that cannot be asked yet.
+        node.groups = GroupCoordinator(node.as_node, appends, asyncio.TaskGroup(), loop)  # type: ignore[attr-defined]
         markers = TransactionMarkers(node.as_node, appends, lambda delay_s, retry: None)
         return await markers.write((GROUP_METADATA_TOPIC, 0), 7, 1, 0, is_commit=True, transaction_version=2)
 
