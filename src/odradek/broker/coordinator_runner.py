@@ -15,10 +15,10 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, TypeVar, final
+from typing import Final, Generic, TypeVar, final
 
 from odradek.base.clock import Clock
-from odradek.base.error_codes import ErrorCode
+from odradek.base.error_codes import NO_ERROR, ErrorCode
 from odradek.base.errors import CorruptRecords, RequestRefused, StorageFailure
 from odradek.base.identifiers import NO_PRODUCER_ID
 from odradek.broker.append_turn import AppendTurn
@@ -48,6 +48,11 @@ class RunnerState(Enum):
     # The log could not be read or written; tried again with the next reign.
     FAILED = "failed"
     OVER = "over"
+
+
+# For every request: Python 3.11 looks for a member of an enum with 900 instructions.
+ACTIVE: Final = RunnerState.ACTIVE
+NOT_COMPRESSED: Final = Codec.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +136,7 @@ class ShardRunner(Generic[AnyShard]):
         if self.state is not RunnerState.LOADING:
             return
         self._end_offset = self.partition.log.log_end_offset
-        self.state = RunnerState.ACTIVE
+        self.state = ACTIVE
         self._take(self._shard.on_loaded(self._image(), self._now()))
         log.info(
             "coordinator loaded",
@@ -194,7 +199,7 @@ class ShardRunner(Generic[AnyShard]):
         Raises:
             RequestRefused: the shard cannot be asked now.
         """
-        if self.state is not RunnerState.ACTIVE:
+        if self.state is not ACTIVE:
             raise RequestRefused(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS if self.state is RunnerState.LOADING else ErrorCode.NOT_COORDINATOR)
         self._tickets += 1
         ticket = Ticket(self._tickets)
@@ -213,7 +218,7 @@ class ShardRunner(Generic[AnyShard]):
 
         False where nothing was decided: `ask` tells why, or does what cannot be done like this.
         """
-        if self.state is not RunnerState.ACTIVE or self._parts.compression is not Codec.NONE:
+        if self.state is not ACTIVE or self._parts.compression is not NOT_COMPRESSED:
             return False
         now = self._now()
         encoded = question(self._shard, now)
@@ -232,18 +237,18 @@ class ShardRunner(Generic[AnyShard]):
 
     def peek(self) -> AnyShard | None:
         """The shard for reading, None while it cannot be asked. What it says may not be committed yet."""
-        return self._shard if self.state is RunnerState.ACTIVE else None
+        return self._shard if self.state is ACTIVE else None
 
     def on_metadata_update(self, delta: MetadataDelta, image: MetadataImage) -> None:
-        if self.state is RunnerState.ACTIVE:
+        if self.state is ACTIVE:
             self._take_all(self._shard.on_metadata_update(delta, image, self._now()))
 
     def next_deadline_ms(self) -> int | None:
-        return self._shard.next_deadline_ms() if self.state is RunnerState.ACTIVE else None
+        return self._shard.next_deadline_ms() if self.state is ACTIVE else None
 
     def act_on_time(self) -> None:
         """Have the shard do what is due. A mistake of ours in it costs this shard its state, which is read again, and no other anything."""
-        if self.state is not RunnerState.ACTIVE:
+        if self.state is not ACTIVE:
             return
         try:
             self._take_all(self._shard.act_on_time(self._now()))
@@ -254,17 +259,17 @@ class ShardRunner(Generic[AnyShard]):
     def _take_all(self, outcomes: Iterable[Outcome]) -> None:
         for outcome in outcomes:
             self._take(outcome)
-            if self.state is not RunnerState.ACTIVE:
+            if self.state is not ACTIVE:
                 return
 
     def act(self, outcome_of: Callable[[AnyShard, Moment], Outcome]) -> None:
         """Have the shard decide something that nobody waits for."""
-        if self.state is RunnerState.ACTIVE:
+        if self.state is ACTIVE:
             self._take(outcome_of(self._shard, self._now()))
 
     def marker_staged(self, producer_id: int, *, is_committed: bool) -> None:
         """A marker was staged behind everything else in this partition: what is decided from now on rests on it."""
-        assert self.state is RunnerState.ACTIVE, "whoever loads this partition may or may not have read the marker"
+        assert self.state is ACTIVE, "whoever loads this partition may or may not have read the marker"
         self._shard.replay_end_of_transaction(producer_id, is_committed=is_committed)
         self._note_staged(self.partition.log.staged_end_offset)
 
@@ -328,7 +333,7 @@ class ShardRunner(Generic[AnyShard]):
         """Stage a batch of a producer's transaction; its base offset, -1 if the producer is fenced."""
         held = self.partition.log
         base_offset = held.staged_end_offset
-        if held.stage_of_coordinator(batch) != ErrorCode.NONE:
+        if held.stage_of_coordinator(batch) != NO_ERROR:
             return -1
         self._note_staged(held.staged_end_offset)
         return base_offset
@@ -351,14 +356,14 @@ class ShardRunner(Generic[AnyShard]):
 
     def _let_go(self, decided: _Decided) -> None:
         if decided.then is not None:
-            decided.then(ErrorCode.NONE)
+            decided.then(NO_ERROR)
         for deed in decided.deeds:
             self._perform(self, deed)
 
     def after_writes(self) -> None:
         """The turn's writes are done: what was staged is in the log, or will never be. What is not committed with that waits."""
         # A log that could not be written takes back what was staged in it.
-        if self.state is RunnerState.ACTIVE and self.partition.log.staged_end_offset < self._end_offset:
+        if self.state is ACTIVE and self.partition.log.staged_end_offset < self._end_offset:
             self.fail()
         else:
             self._release_or_wait()
@@ -428,4 +433,4 @@ class _Waiting:
 
 def _giving(later: Later[Answer], answer: Answer) -> Callable[[ErrorCode], None]:
     """Gives the answer, or says why there is none."""
-    return lambda code: later.give(answer if code is ErrorCode.NONE else Refusal(code))
+    return lambda code: later.give(answer if code is NO_ERROR else Refusal(code))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Final, final
 
-from odradek.base.error_codes import ErrorCode
+from odradek.base.error_codes import NO_ERROR, ErrorCode
 from odradek.base.errors import StorageFailure
 from odradek.broker.append_turn import AppendTurn
 from odradek.broker.later import Later
@@ -31,7 +31,7 @@ RETRY_S: Final = 0.1
 COMMIT_WAIT_MS: Final = 30_000
 
 # After these there is nothing to be tried again: it is written, or another coordinator has taken over.
-_FINAL: Final = (ErrorCode.NONE, ErrorCode.INVALID_PRODUCER_EPOCH, ErrorCode.TRANSACTION_COORDINATOR_FENCED)
+_FINAL: Final = (NO_ERROR, ErrorCode.INVALID_PRODUCER_EPOCH, ErrorCode.TRANSACTION_COORDINATOR_FENCED)
 
 
 @final
@@ -65,7 +65,7 @@ class TransactionMarkers:
 
         if self._node.partitions.get(*place) is None and self._node.image.topics.partition(*place) is None:
             # The topic was deleted: there is nobody to be told.
-            ending.take(ErrorCode.NONE)
+            ending.take(NO_ERROR)
         else:
             self._write(
                 place,
@@ -124,7 +124,7 @@ class TransactionMarkers:
         entry = partition.log.producers.entries.get(producer_id)
         if entry is not None:
             refusal = entry.refusal_of_marker(producer_epoch, transaction_version)
-            if refusal != ErrorCode.NONE:
+            if refusal != NO_ERROR:
                 done(ErrorCode(int(refusal)))
                 return
         now_ms = self._node.clock.now_ms()
@@ -140,7 +140,7 @@ class TransactionMarkers:
         except StorageFailure:
             done(ErrorCode.KAFKA_STORAGE_ERROR)
             return
-        if staged.error_code != ErrorCode.NONE:
+        if staged.error_code != NO_ERROR:
             done(ErrorCode(int(staged.error_code)))
             return
         self._staged.append(_Marker(partition, int(staged.last_offset), done))
@@ -173,7 +173,7 @@ class _Ending:
     def take(self, code: ErrorCode) -> None:
         self._codes.append(code)
         if len(self._codes) == self._count:
-            self._told(all(code is ErrorCode.NONE for code in self._codes))
+            self._told(all(code is NO_ERROR for code in self._codes))
 
 
 @final
@@ -192,7 +192,7 @@ class _Marker:
         is_committed = partition.is_leader and partition.high_watermark > self._offset
         is_lost = not partition.is_leader or partition.log.staged_end_offset <= self._offset
         if is_committed or is_lost:
-            self._done(ErrorCode.NONE if is_committed else ErrorCode.KAFKA_STORAGE_ERROR)
+            self._done(NO_ERROR if is_committed else ErrorCode.KAFKA_STORAGE_ERROR)
         return is_committed or is_lost
 
     def expire(self) -> None:

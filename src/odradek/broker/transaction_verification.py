@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64
 
-from odradek.base.error_codes import ErrorCode
+from odradek.base.error_codes import NO_ERROR, ErrorCode
 from odradek.base.errors import RequestRefused
 from odradek.broker.partition import Partition
 from odradek.broker.produce_frame import TOPIC_ID_VERSION_MIN, ProduceFrame
@@ -42,7 +42,7 @@ def refusal(node: Node, frame: ProduceFrame, partition: Partition, header: Batch
     """Why the batch may not be written in its transaction, NONE if it may."""
     entry = partition.log.producers.entries.get(int(header.producer_id))
     if entry is not None and entry.transaction_first_offset >= 0 and entry.epoch == header.producer_epoch:
-        return ErrorCode.NONE
+        return NO_ERROR
     if frame.version >= IMPLICIT_JOIN_VERSION_MIN and entry is None and header.base_sequence != 0:
         # Its state is lost here: what comes first may not be what it sent first.
         return ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
@@ -54,14 +54,14 @@ def refusal(node: Node, frame: ProduceFrame, partition: Partition, header: Batch
     else:
         producer = (int(header.producer_id), int(header.producer_epoch))
         code = shard.verify_partition(transactional_id, producer, (partition.topic, partition.index))
-    if code is ErrorCode.NONE or not node.configuration[TRANSACTION_PARTITION_VERIFICATION_ENABLE]:
-        return ErrorCode.NONE
+    if code is NO_ERROR or not node.configuration[TRANSACTION_PARTITION_VERIFICATION_ENABLE]:
+        return NO_ERROR
     return as_produce_says(code, frame)
 
 
 def as_produce_says(code: ErrorCode, frame: ProduceFrame) -> ErrorCode:
     """The coordinator's refusal in words that producers of every age understand."""
-    if code is ErrorCode.NONE:
+    if code is NO_ERROR:
         return code
     if code is ErrorCode.PRODUCER_FENCED:
         return ErrorCode.INVALID_PRODUCER_EPOCH

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, final
 
-from odradek.base.error_codes import ErrorCode
+from odradek.base.error_codes import NO_ERROR, ErrorCode
 from odradek.base.errors import RequestRefused
 from odradek.broker.partition import Partition
 from odradek.broker.produce_frame import ProducedPart, ProduceFrame
@@ -70,7 +70,7 @@ class TransactionalProduce:
     def refusal(self, frame: ProduceFrame, partition: Partition, header: BatchHeader, part: ProducedPart) -> int:
         """Why a transactional batch may not be written, 0 if it may; with a sentence in `part` where the code needs one."""
         code = refusal(self._node, frame, partition, header)
-        if code is not ErrorCode.NONE:
+        if code is not NO_ERROR:
             part.error_message = SENTENCES.get(code)
         return code
 
@@ -89,7 +89,7 @@ async def join(node: Node, connection: FrameConnection, frame: ProduceFrame, dat
 def _decide(connection: FrameConnection, frame: ProduceFrame, data: bytes, produce: ProducePath, code: ErrorCode) -> None:
     """Decide the request after its partitions were added or not; a refusal is the answer to all of it."""
     try:
-        if code is not ErrorCode.NONE:
+        if code is not NO_ERROR:
             frame.refusal_code = as_produce_says(code, frame)
         produce.decide(connection, frame, data)
     except Exception as error:  # as above
@@ -107,7 +107,7 @@ async def _add(node: Node, frame: ProduceFrame, data: bytes) -> ErrorCode:
     transactional_id = frame.transactional_id or ""
     missing = partitions_to_join(node, frame, data)
     if not missing:
-        return ErrorCode.NONE
+        return NO_ERROR
     producer, places = _wish(missing)
     wait_ms = node.configuration[ADD_PARTITIONS_TO_TXN_RETRY_BACKOFF_MS]
     deadline_ms = node.clock.monotonic_ms() + node.configuration[ADD_PARTITIONS_TO_TXN_RETRY_BACKOFF_MAX_MS]
@@ -117,7 +117,7 @@ async def _add(node: Node, frame: ProduceFrame, data: bytes) -> ErrorCode:
                 transactional_id,
                 lambda shard, ticket, now: shard.add_partitions(ticket, transactional_id, producer, places, CLIENT_VERSION, now),
             )
-            code = ErrorCode.NONE
+            code = NO_ERROR
         except RequestRefused as refused:
             code = refused.code
         if code is not ErrorCode.CONCURRENT_TRANSACTIONS or node.clock.monotonic_ms() >= deadline_ms:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from librt.strings import BytesWriter, write_i16_be, write_i32_be, write_i64_be
-from mypy_extensions import i16, i32, i64
+from mypy_extensions import i16, i32, i64, u8
 
 from odradek.records.header import ATTRIBUTES_POSITION, CURRENT_MAGIC, LENGTH_END
 from odradek.wire.checksum import crc32c
@@ -77,12 +77,12 @@ def batch_around(
     write_i64_be(out, base_offset)
     write_i32_be(out, i32(ATTRIBUTES_POSITION + len(covered) - LENGTH_END))
     write_i32_be(out, i32(leader_epoch))
-    out.append(CURRENT_MAGIC)
+    out.append(u8(CURRENT_MAGIC))
     checksum: i64 = crc32c(covered)
-    out.append((checksum >> 24) & 0xFF)
-    out.append((checksum >> 16) & 0xFF)
-    out.append((checksum >> 8) & 0xFF)
-    out.append(checksum & 0xFF)
+    out.append(u8((checksum >> 24) & 0xFF))
+    out.append(u8((checksum >> 16) & 0xFF))
+    out.append(u8((checksum >> 8) & 0xFF))
+    out.append(u8(checksum & 0xFF))
     out.write(covered)
     return out.getvalue()
 
@@ -101,6 +101,6 @@ def write_varint(out: BytesWriter, value: i64) -> None:
     """Append `value`, which is not negative, as a signed varint: doubled, seven bits a byte."""
     value <<= 1
     while value >= 0x80:
-        out.append((value & 0x7F) | 0x80)
+        out.append(u8((value & 0x7F) | 0x80))
         value >>= 7
-    out.append(value)
+    out.append(u8(value))

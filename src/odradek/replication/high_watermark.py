@@ -19,7 +19,11 @@ def next_high_watermark(current: int, log_end_offsets_in_sync: Iterable[int], *,
     """
     if in_sync_count < replicas_min_in_sync:
         return current
-    return max(current, min(log_end_offsets_in_sync, default=current))
+    lowest: int | None = None
+    for log_end_offset in log_end_offsets_in_sync:
+        if lowest is None or log_end_offset < lowest:
+            lowest = log_end_offset
+    return current if lowest is None else max(current, lowest)
 
 
 def effective_min_in_sync(replicas_min_in_sync: int, replicas_count: int) -> int:

@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 from librt.strings import BytesWriter, write_i32_be
-from mypy_extensions import i32, i64
+from mypy_extensions import i32, i64, u8
 
 
 def write_unsigned_varint(out: BytesWriter, value: i64) -> None:
     """Append `value`, which is not negative, seven bits a byte."""
     while value >= 0x80:
-        out.append((value & 0x7F) | 0x80)
+        out.append(u8((value & 0x7F) | 0x80))
         value >>= 7
-    out.append(value)
+    out.append(u8(value))
 
 
 def write_length(out: BytesWriter, length: i64, is_flexible: bool) -> None:

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final
 
 from odradek.base.error_codes import ErrorCode
-from odradek.coordinator.transaction.transaction import COMPLETED, EPOCH_MAX, PREPARED, Transaction, TransactionState
+from odradek.coordinator.transaction.transaction import COMPLETED, EPOCH_MAX, ONGOING, PREPARED, Transaction, TransactionState
 
 
 class Verdict(Enum):
@@ -33,7 +33,7 @@ def judge_old(transaction: Transaction, producer_id: int, epoch: int, *, is_comm
         return ErrorCode.PRODUCER_FENCED
     if transaction.state in PREPARED:
         return ErrorCode.CONCURRENT_TRANSACTIONS
-    if transaction.state is TransactionState.ONGOING:
+    if transaction.state is ONGOING:
         return Verdict.END
     return Verdict.REPEAT if transaction.state is _COMPLETED_AS[is_commit] else ErrorCode.INVALID_TXN_STATE
 
@@ -54,7 +54,7 @@ def judge_new(transaction: Transaction, producer_id: int, epoch: int, *, is_comm
     is_current = transaction.epoch == epoch
     if not is_current and not (state in COMPLETED and is_repeated):
         return ErrorCode.PRODUCER_FENCED
-    if state is TransactionState.ONGOING:
+    if state is ONGOING:
         return Verdict.END
     if state in COMPLETED and is_repeated:
         return Verdict.REPEAT if state is _COMPLETED_AS[is_commit] else ErrorCode.INVALID_TXN_STATE

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, final
 
-from odradek.base.error_codes import ErrorCode
+from odradek.base.error_codes import NO_ERROR, ErrorCode
 from odradek.base.identifiers import NO_PRODUCER_ID
 from odradek.coordinator.deadlines import Deadlines
 from odradek.coordinator.latest_records import LatestRecords
@@ -29,11 +29,12 @@ from odradek.coordinator.transaction.transaction import (
     AT_REST,
     EPOCH_BUMP_VERSION,
     NO_EPOCH,
+    ONGOING,
+    PREPARE_COMMIT,
     PREPARED,
     TWO_PHASE_TIMEOUT_MS,
     TopicPartitionName,
     Transaction,
-    TransactionState,
     is_epoch_exhausted,
 )
 from odradek.metadata.delta import MetadataDelta
@@ -72,7 +73,7 @@ class MarkersDue:
 
     @property
     def is_commit(self) -> bool:
-        return self.ended.state is TransactionState.PREPARE_COMMIT
+        return self.ended.state is PREPARE_COMMIT
 
     @property
     def partitions(self) -> frozenset[TopicPartitionName]:
@@ -137,7 +138,7 @@ class TransactionShard:
             return _refused_init(ticket, ErrorCode.PRODUCER_FENCED)
         if transaction.state in PREPARED:
             return _refused_init(ticket, ErrorCode.CONCURRENT_TRANSACTIONS)
-        if transaction.state is TransactionState.ONGOING:
+        if transaction.state is ONGOING:
             outcome = self._abort(transaction, fresh_producer_id, now)
             outcome.answers.append((ticket, _init_response(ErrorCode.CONCURRENT_TRANSACTIONS)))
             return outcome
@@ -179,9 +180,9 @@ class TransactionShard:
         """The producer (id and epoch) is about to write to `partitions`. The answer is a refusal, of NONE where it may."""
         transaction = self._transactions.get(transactional_id)
         code = _refusal_of_partitions(transaction, transactional_id, producer)
-        if transaction is None or code is not ErrorCode.NONE:
+        if transaction is None or code is not NO_ERROR:
             return Outcome.refusal(ticket, code)
-        outcome = Outcome.refusal(ticket, ErrorCode.NONE)
+        outcome = Outcome.refusal(ticket, NO_ERROR)
         if not _has_joined(transaction, partitions):
             outcome.records.append(self._put(transaction.with_partitions(partitions, client_version, now.wall_ms)))
         return outcome
@@ -191,7 +192,7 @@ class TransactionShard:
     ) -> Encoded | None:
         """As `add_partitions`, where they are added; None where there is anything else to be said."""
         transaction = self._transactions.get(transactional_id)
-        if transaction is None or _refusal_of_partitions(transaction, transactional_id, producer) is not ErrorCode.NONE:
+        if transaction is None or _refusal_of_partitions(transaction, transactional_id, producer) is not NO_ERROR:
             return None
         if _has_joined(transaction, partitions):
             return None
@@ -201,9 +202,9 @@ class TransactionShard:
         """Whether the producer has said that it writes to `partition` in the transaction it is in."""
         transaction = self._transactions.get(transactional_id)
         code = _refusal_of_partitions(transaction, transactional_id, producer)
-        if transaction is None or code is not ErrorCode.NONE:
+        if transaction is None or code is not NO_ERROR:
             return code
-        return ErrorCode.NONE if partition in transaction.partitions else ErrorCode.TRANSACTION_ABORTABLE
+        return NO_ERROR if partition in transaction.partitions else ErrorCode.TRANSACTION_ABORTABLE
 
     # EndTxn
 
@@ -365,7 +366,7 @@ def _refusal_of_partitions(transaction: Transaction | None, transactional_id: st
         return ErrorCode.INVALID_PRODUCER_ID_MAPPING
     if transaction.epoch != producer[1]:
         return ErrorCode.PRODUCER_FENCED
-    return ErrorCode.CONCURRENT_TRANSACTIONS if transaction.state in PREPARED else ErrorCode.NONE
+    return ErrorCode.CONCURRENT_TRANSACTIONS if transaction.state in PREPARED else NO_ERROR
 
 
 def _version_of(image: MetadataImage) -> int:
@@ -373,7 +374,7 @@ def _version_of(image: MetadataImage) -> int:
 
 
 def _has_joined(transaction: Transaction, partitions: frozenset[TopicPartitionName]) -> bool:
-    return transaction.state is TransactionState.ONGOING and partitions <= transaction.partitions
+    return transaction.state is ONGOING and partitions <= transaction.partitions
 
 
 def _judged(transaction: Transaction, producer: tuple[int, int], is_commit: bool, is_new: bool) -> Verdict | ErrorCode:

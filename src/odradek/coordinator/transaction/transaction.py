@@ -43,6 +43,10 @@ class TransactionState(IntEnum):
         return "".join(word.capitalize() for word in self.name.split("_"))
 
 
+# For every request: Python 3.11 looks for a member of an enum with 900 instructions.
+ONGOING: Final = TransactionState.ONGOING
+PREPARE_COMMIT: Final = TransactionState.PREPARE_COMMIT
+COMPLETE_COMMIT: Final = TransactionState.COMPLETE_COMMIT
 PREPARED: Final = (TransactionState.PREPARE_COMMIT, TransactionState.PREPARE_ABORT)
 COMPLETED: Final = (TransactionState.COMPLETE_COMMIT, TransactionState.COMPLETE_ABORT)
 # Nothing is under way: another transaction may begin, and the id may be forgotten.
@@ -130,7 +134,7 @@ class Transaction:
 
     def is_timed_out(self, now_ms: int) -> bool:
         """Whether its transaction has been open for longer than it may."""
-        return self.state is TransactionState.ONGOING and not self.is_two_phase and self.start_ms + self.timeout_ms < now_ms
+        return self.state is ONGOING and not self.is_two_phase and self.start_ms + self.timeout_ms < now_ms
 
     # Steps
 
@@ -171,7 +175,7 @@ class Transaction:
         """The producer writes to these as well; with the first of them its transaction begins."""
         after = self._copy()
         after.previous_producer_id = self.producer_id
-        after.state = TransactionState.ONGOING
+        after.state = ONGOING
         after.partitions = self.partitions | partitions
         after.start_ms = now_ms if self.state in AT_REST else self.start_ms
         after.update_ms = now_ms
@@ -186,7 +190,7 @@ class Transaction:
             after.last_epoch = self.epoch
         after.previous_producer_id = self.producer_id
         after.next_producer_id = next_producer_id
-        after.state = TransactionState.PREPARE_COMMIT if is_commit else TransactionState.PREPARE_ABORT
+        after.state = PREPARE_COMMIT if is_commit else TransactionState.PREPARE_ABORT
         after.start_ms = now_ms if self.state in AT_REST else self.start_ms
         after.update_ms = now_ms
         after.client_version = client_version
@@ -205,10 +209,10 @@ class Transaction:
         if self.client_version >= EPOCH_BUMP_VERSION and self.next_producer_id != NO_PRODUCER_ID:
             after.producer_id = self.next_producer_id
             after.epoch = 0
-        is_commit = self.state is TransactionState.PREPARE_COMMIT
+        is_commit = self.state is PREPARE_COMMIT
         after.previous_producer_id = self.producer_id
         after.next_producer_id = NO_PRODUCER_ID
-        after.state = TransactionState.COMPLETE_COMMIT if is_commit else TransactionState.COMPLETE_ABORT
+        after.state = COMPLETE_COMMIT if is_commit else TransactionState.COMPLETE_ABORT
         after.partitions = NO_PARTITIONS
         after.update_ms = now_ms
         return after
