@@ -1,7 +1,7 @@
 """Bugs that the simulator has to find: each puts one known mistake into the node for as long as a `with` lasts.
 
-They are planted from outside, into modules that are never compiled and into the simulated disk, so that no code of the node knows of
-them. What each says of itself is the mistake that a programmer could make.
+They are planted from outside, into the node in a process that runs from the sources (`planted`) and into the simulated disk, so that no
+code of the node knows of them. What each says of itself is the mistake that a programmer could make.
 """
 
 from __future__ import annotations

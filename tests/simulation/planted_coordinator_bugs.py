@@ -1,22 +1,14 @@
-"""Bugs of coordinators that the simulator has to find, planted as those in `planted_bugs`: each for as long as a `with` lasts.
-
-    ODRADEK_PURE=1 python -m tests.simulation.planted_coordinator_bugs NAME SEEDS
-
-tries seeds until one shows the bug, says which, and exits with 1 if none does. Machine code calls what it was compiled with, whatever is
-put in its place: so the bugs are planted in a process that runs the sources.
-"""
+"""Bugs of coordinators that the simulator has to find, planted as those in `planted_bugs`: each for as long as a `with` lasts."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from unittest.mock import patch
 
 from odradek.base.error_codes import ErrorCode
-from odradek.base.interpreted import is_compiled
 from odradek.broker.coordinator_loading import GatheredRecords
 from odradek.broker.coordinator_runner import ShardRunner
 from odradek.broker.transaction_markers import TransactionMarkers
@@ -31,7 +23,6 @@ from odradek.coordinator.transaction.shard import MarkersDue, TransactionShard
 from odradek.coordinator.transaction.transaction import Transaction, TransactionState
 from odradek.metadata.image import MetadataImage
 from odradek.storage.producer_states import ProducerStates
-from odradek.testing.coordinated_simulation import simulate_coordinators
 from tests.coordinator.transaction.transaction_fields import changed
 
 MARKERS_LATE_S = 0.2
@@ -194,20 +185,3 @@ PLANTED_COORDINATOR_BUGS = (
     former_members_commit_offsets_in_transactions,
     late_transactions_are_left_open,
 )
-
-
-def main(name: str, seeds: int) -> int:
-    assert not is_compiled("odradek.broker.coordinator_runner"), "a bug cannot be planted in machine code; set ODRADEK_PURE=1"
-    (plant,) = (plant for plant in PLANTED_COORDINATOR_BUGS if plant.__name__ == name)
-    with plant():
-        for seed in range(seeds):
-            outcome = simulate_coordinators(seed)
-            if outcome.failure is not None:
-                print(f"found with seed {seed}: {outcome.failure}")
-                return 0
-    print(f"{seeds} seeds went by without noticing")
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2])))
