@@ -38,6 +38,8 @@ _COORDINATING_SETTINGS: Final = {
 COORDINATOR_LOGS: Final = "coordinator-logs"
 EXPIRING_COORDINATOR_LOGS: Final = "expiring-coordinator-logs"
 COORDINATOR_LOGS_SETTINGS: Final[Mapping[str, str]] = {
+    # Records of a story may be years old by their time stamps, and half a minute after its start a node deletes what is too old.
+    "log.retention.ms": "-1",
     "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "100",

@@ -15,7 +15,7 @@ from odradek.metadata.delta import MetadataDelta
 from odradek.metadata.image import EMPTY_IMAGE
 from odradek.protocol.internal_records.metadata import PartitionRecord, TopicRecord
 from odradek.protocol.message import Message
-from odradek.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
+from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from odradek.protocol.messages.describe_transactions import DescribeTransactionsRequest, DescribeTransactionsResponse
 from odradek.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
@@ -88,9 +88,7 @@ class Story:
     def make_topic(self, suffix: str, partition_count: int = 1) -> str:
         """A topic that the coordinators know of."""
         name = f"{self.name}.{suffix}"
-        # Records of a story may be years old by their time stamps, and half a minute after it started a node deletes what is too old.
-        keep = CreatableTopicConfig("retention.ms", "-1")
-        wanted = CreatableTopic(name=name, num_partitions=partition_count, replication_factor=1, configs=[keep])
+        wanted = CreatableTopic(name=name, num_partitions=partition_count, replication_factor=1)
         self.client.quietly(CreateTopicsRequest(topics=[wanted], timeout_ms=10_000), 7)
         self.wait_for(lambda: self._is_served(name, partition_count), f"the topic {name}")
         self._watched[name] = 0
