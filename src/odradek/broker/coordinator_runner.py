@@ -231,8 +231,7 @@ class ShardRunner(Generic[AnyShard]):
             return False
         encoded.take_in(base_offset)
         if then is not None or encoded.deeds:
-            deadline_ms = now.monotonic_ms + self._parts.commit_timeout_ms()
-            self._decided.append(_Decided(self._end_offset, deadline_ms, then, encoded.deeds))
+            self._decided.append(_Decided(self._end_offset, self._commit_deadline_ms(now.monotonic_ms), then, encoded.deeds))
         return True
 
     def peek(self) -> AnyShard | None:
@@ -275,15 +274,14 @@ class ShardRunner(Generic[AnyShard]):
 
     def _take(self, outcome: Outcome) -> None:
         """Stage the records, apply them, and let the answers wait for the commit."""
+        now = self._now()
         if outcome.records:
-            batch = self._encoded(outcome)
+            batch = self._encoded(outcome, now.wall_ms)
             if len(batch) > self.partition.produce_rules.message_bytes_max:
-                self._take(outcome.instead(self._now()))
+                self._take(outcome.instead(now))
                 return
             try:
-                base_offset = (
-                    self._stage(batch, self._parts.clock.now_ms()) if outcome.producer is None else self._stage_in_transaction(batch)
-                )
+                base_offset = self._stage(batch, now.wall_ms) if outcome.producer is None else self._stage_in_transaction(batch)
             except StorageFailure as error:
                 self._cannot_write(error)
                 return
@@ -296,17 +294,16 @@ class ShardRunner(Generic[AnyShard]):
         for ticket, answer in outcome.answers:
             later = self._waiting.pop(ticket, None)
             if later is not None:
-                self._decided.append(_Decided(self._end_offset, self._commit_deadline_ms(), _giving(later, answer)))
+                self._decided.append(_Decided(self._end_offset, self._commit_deadline_ms(now.monotonic_ms), _giving(later, answer)))
         if outcome.deeds:
-            self._decided.append(_Decided(self._end_offset, self._commit_deadline_ms(), None, outcome.deeds))
+            self._decided.append(_Decided(self._end_offset, self._commit_deadline_ms(now.monotonic_ms), None, outcome.deeds))
         self.release()
 
     def _cannot_write(self, error: StorageFailure) -> None:
         log.error("coordinator cannot write", extra={"partition": str(self.partition.topic_partition), "reason": str(error)})
         self.fail()
 
-    def _encoded(self, outcome: Outcome) -> bytes:
-        now_ms = self._parts.clock.now_ms()
+    def _encoded(self, outcome: Outcome, now_ms: int) -> bytes:
         entries = [Record(0, now_ms, record.encoded_key(), record.encoded_value()) for record in outcome.records]
         if outcome.producer is None:
             return encode_batch(entries, compression=self._parts.compression, base_sequence=self._parts.base_sequence)
@@ -384,7 +381,7 @@ class ShardRunner(Generic[AnyShard]):
                 then, late.then = late.then, None
                 then(ErrorCode.COORDINATOR_NOT_AVAILABLE)
             # What is to be done then is done whenever it is committed.
-            late.deadline_ms = self._commit_deadline_ms()
+            late.deadline_ms = self._commit_deadline_ms(now_ms)
         self._release_or_wait()
 
     def unparked(self) -> None:
@@ -406,8 +403,9 @@ class ShardRunner(Generic[AnyShard]):
             if late.then is not None:
                 late.then(code)
 
-    def _commit_deadline_ms(self) -> int:
-        return self._parts.clock.monotonic_ms() + self._parts.commit_timeout_ms()
+    def _commit_deadline_ms(self, decided_ms: int) -> int:
+        """Until when what was decided at `decided_ms`, in monotonic time, has to be committed."""
+        return decided_ms + self._parts.commit_timeout_ms()
 
     def _now(self) -> Moment:
         return Moment(self._parts.clock.now_ms(), self._parts.clock.monotonic_ms())

@@ -120,7 +120,9 @@ class _SegmentProducers:
     def note_marker(self, block: bytes, start: int) -> None:
         completed = replay_batch(self._producers, parse_header(block, start), block, start)
         if completed is not None:
-            self._aborted += _decided(self._producers, completed)
+            aborted = self._producers.complete(completed)
+            if aborted is not None:
+                self._aborted.append(aborted)
 
     def complete_all(self) -> None:
         self._segment.transaction_index.replace_all(self._aborted)
@@ -149,32 +151,6 @@ def marker_in(data: bytes, start: int) -> EndMarker | None:
         return end_marker_of(record)
     except (CorruptRecords, IndexError):
         return None
-
-
-def complete_transaction(segment: Segment, producers: ProducerStates, completed: CompletedTransaction) -> None:
-    """Let the last stable offset move on, and put an aborted transaction into the segment's index.
-
-    Raises:
-        OSError: it is in the index, but not in its file.
-    """
-    for aborted in _decided(producers, completed):
-        segment.transaction_index.append(aborted)
-
-
-def _decided(producers: ProducerStates, completed: CompletedTransaction) -> list[AbortedTransaction]:
-    """Let the last stable offset move on; what has to stand in the segment's index then: nothing of a transaction that was committed."""
-    last_stable_offset = producers.last_stable_offset_of(completed)
-    producers.complete(completed)
-    if not completed.is_aborted:
-        return []
-    return [
-        AbortedTransaction(
-            producer_id=completed.producer_id,
-            first_offset=completed.first_offset,
-            last_offset=completed.last_offset,
-            last_stable_offset=last_stable_offset,
-        )
-    ]
 
 
 def rebuild_producers(

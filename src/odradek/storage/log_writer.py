@@ -19,7 +19,7 @@ from odradek.records.header import BatchHeader, batch_size_at, is_crc_right, par
 from odradek.storage.errors import NoRoom, UnexpectedOffset, is_shortage, room_can_wait
 from odradek.storage.log_loader import LoadedLog
 from odradek.storage.log_place import LogPlace
-from odradek.storage.log_recovery import complete_transaction, marker_in, replay_batch
+from odradek.storage.log_recovery import marker_in, replay_batch
 from odradek.storage.log_tail import ACCEPTED, LogTail, StagedAppend
 from odradek.storage.producer_entry import INVALID_PRODUCER_EPOCH, ProducerEntry
 from odradek.storage.producer_states import CompletedTransaction
@@ -278,12 +278,10 @@ class LogWriter:
         completed, self._completed = self._completed, []
         try:
             for transaction in completed:
-                if transaction.is_aborted:
+                aborted = self._producers.complete(transaction)
+                if aborted is not None:
                     with room_can_wait():
-                        complete_transaction(self._segments.active, self._producers, transaction)
-                else:
-                    # Nothing of it stands in the index.
-                    self._producers.complete(transaction)
+                        self._segments.active.transaction_index.append(aborted)
         except OSError as error:
             raise self.write_failed(error) from error
 

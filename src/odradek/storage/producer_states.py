@@ -23,6 +23,7 @@ from odradek.storage.file_names import DELETED_SUFFIX, PRODUCER_SNAPSHOT_SUFFIX,
 from odradek.storage.filesystem import FileSystem
 from odradek.storage.producer_entry import ProducerEntry
 from odradek.storage.producer_snapshot import decode_snapshot, encode_snapshot
+from odradek.storage.transaction_index import AbortedTransaction
 
 PRODUCER_ID_EXPIRATION_MS_DEFAULT = 86_400_000
 
@@ -103,7 +104,7 @@ class ProducerStates:
             producer_id=producer_id, first_offset=first_offset, last_offset=offset, is_aborted=marker.control_type is ControlType.ABORT
         )
 
-    def last_stable_offset_of(self, completed: CompletedTransaction) -> int:
+    def _last_stable_offset_of(self, completed: CompletedTransaction) -> int:
         """The last stable offset once `completed` is done: the first offset open elsewhere, or that behind the marker."""
         for first_offset, producer_id in self._ongoing.items():
             if producer_id != completed.producer_id:
@@ -111,10 +112,21 @@ class ProducerStates:
                 return min(first_offset, completed.last_offset + 1)
         return completed.last_offset + 1
 
-    def complete(self, completed: CompletedTransaction) -> None:
-        """The transaction is decided; it stays unstable until `forget_replicated` passes its marker."""
+    def complete(self, completed: CompletedTransaction) -> AbortedTransaction | None:
+        """The transaction is decided; it stays unstable until `forget_replicated` passes its marker.
+
+        What has to stand in its segment's index then: nothing of one that was committed.
+        """
         self._ongoing.pop(completed.first_offset, None)
         self._unreplicated[completed.first_offset] = completed.last_offset
+        if not completed.is_aborted:
+            return None
+        return AbortedTransaction(
+            producer_id=completed.producer_id,
+            first_offset=completed.first_offset,
+            last_offset=completed.last_offset,
+            last_stable_offset=self._last_stable_offset_of(completed),
+        )
 
     def forget_replicated(self, high_watermark: int) -> None:
         """The high watermark, or the log start, has moved."""
