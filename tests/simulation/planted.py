@@ -1,12 +1,10 @@
-"""Looks for a planted bug, in a process of its own that runs from the sources: machine code calls what it was compiled with.
+"""Looks for a planted bug, in a process of its own that runs from the sources.
 
 ODRADEK_PURE=1 python -m tests.simulation.planted NAME SEEDS
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from typing import Final
 
@@ -15,19 +13,16 @@ from odradek.testing.coordinated_simulation import simulate_coordinators
 from odradek.testing.simulation import simulate
 from tests.simulation.planted_bugs import PLANTED_BUGS
 from tests.simulation.planted_coordinator_bugs import PLANTED_COORDINATOR_BUGS
+from tests.support.from_sources import told_from_sources
 
 SECONDS_MAX: Final = 240
 
 
 def assert_found(name: str, seeds: int) -> None:
     """The bug of that name shows in one of the first `seeds` stories."""
-    command = [sys.executable, "-m", "tests.simulation.planted", name, str(seeds)]
-    environment = {**os.environ, "ODRADEK_PURE": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    told = told_from_sources("tests.simulation.planted", name, seeds, seconds_max=SECONDS_MAX)
 
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("found with seed "), done.stdout
+    assert told.startswith("found with seed "), told
 
 
 def main(name: str, seeds: int) -> int:

@@ -6,9 +6,6 @@ to a partition when they have been told that it is in their transaction, and ask
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -26,6 +23,7 @@ from odradek.protocol.messages.init_producer_id import InitProducerIdRequest, In
 from tests.coordinator.transaction.transaction_fields import fields_of
 from tests.coordinator.transaction.transaction_story import Producer
 from tests.coordinator.transaction.transaction_world import Place, TransactionWorld, Write, code_of
+from tests.support.from_sources import told_from_sources
 
 # What `planted_machine` plants.
 PLANTED_NAMES = ("fenced_producers_are_believed", "decided_transactions_are_not_resumed", "late_transactions_are_left_open")
@@ -303,10 +301,6 @@ def test_transactions_hold_to_their_rules_whatever_happens(machine: type[Transac
 @pytest.mark.parametrize("name", PLANTED_NAMES)
 def test_machine_finds_the_bug(name: str) -> None:
     """Bugs that the simulator has to find (`tests.simulation`) break the rules of this machine too."""
-    command = [sys.executable, "-m", "tests.coordinator.transaction.planted_machine", name]
-    environment = {**os.environ, "ODRADEK_PURE": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    told = told_from_sources("tests.coordinator.transaction.planted_machine", name, seconds_max=PLANTED_SECONDS_MAX)
 
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PLANTED_SECONDS_MAX, check=False)
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout == "found\n"
+    assert told == "found\n"
