@@ -63,6 +63,8 @@ END_VERSION: Final = {1: 3, 2: 5}
 _PRODUCER: Final = Struct(">qh")
 # Their bytes are found again in a frame.
 _MARKED_PRODUCER: Final = (0x0123_4567_89AB_CDEF, 0x1357)
+# One time for all batches, so that the same batch has the same bytes.
+_NOW_MS: Final = int(time.time() * 1000)
 # Every byte of it differs from no error.
 _MARKED_ERROR: Final = -1
 
@@ -187,19 +189,14 @@ def frames_of(name: str, producer: tuple[int, int], partition: int, plan: Transa
 
 
 def _batch(producer: tuple[int, int]) -> bytes:
-    now_ms = 1_000 * int(_STARTED_S)
     value = bytes(index % 251 for index in range(VALUE_BYTES))
     return encode_batch(
-        [Record(index, now_ms, None, value) for index in range(RECORDS)],
+        [Record(index, _NOW_MS, None, value) for index in range(RECORDS)],
         producer_id=producer[0],
         producer_epoch=producer[1],
         base_sequence=0,
         is_transactional=True,
     )
-
-
-# One time for all batches of a process, so that the same batch has the same bytes.
-_STARTED_S: Final = time.time()
 
 
 def _produced(topic: str, error_code: int) -> ProduceResponse:

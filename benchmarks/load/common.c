@@ -53,6 +53,17 @@ int32_t int32_at(const uint8_t *bytes) {
     return (int32_t)be32toh(value);
 }
 
+int16_t int16_at(const uint8_t *bytes) { return (int16_t)(bytes[0] << 8 | bytes[1]); }
+
+size_t receive_bytes(int handle, uint8_t *into, size_t room) {
+    const ssize_t size = recv(handle, into, room, MSG_DONTWAIT);
+    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return 0;
+    if (size <= 0)
+        fail("the broker closed a connection%s%s", size < 0 ? ": " : "", size < 0 ? strerror(errno) : "");
+    return (size_t)size;
+}
+
 const uint8_t *mapped_file(const char *file, uint64_t *size) {
     int handle = open(file, O_RDONLY | O_CLOEXEC);
     struct stat status;

@@ -3,9 +3,17 @@
 #define COMMON_H
 
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #define SECOND_NS 1000000000ull
+
+enum {
+    NOWHERE = -1,
+    LENGTH_BYTES = 4,
+    /* In a request, counted from its length field. */
+    CORRELATION_ID_POSITION = 8,
+};
 
 struct frame {
     const uint8_t *bytes;
@@ -19,6 +27,10 @@ uint64_t now_ns(void);                       /* monotonic */
 uint64_t process_cpu_ns(int process);        /* 0 of process 0 */
 uint64_t seconds(const char *text);          /* in nanoseconds */
 int32_t int32_at(const uint8_t *bytes);
+int16_t int16_at(const uint8_t *bytes);
+
+/* What a socket has, 0 if that is nothing now. The end of the connection ends the program. */
+size_t receive_bytes(int handle, uint8_t *into, size_t room);
 
 /* A whole file in memory, for as long as the process lives. */
 const uint8_t *mapped_file(const char *file, uint64_t *size);

@@ -14,7 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { LENGTH_BYTES = 4, CORRELATION_ID_POSITION = 8, RECEIVE_BYTES = 1024 * 1024 };
+enum { RECEIVE_BYTES = 1024 * 1024 };
 
 static uint8_t received[RECEIVE_BYTES];
 
@@ -104,7 +104,7 @@ static void check_response(const struct load *load, const struct connection *con
         const int position = LENGTH_BYTES + load->plan.checked_positions[index];
         if (position + 2 > (int)connection->head_size)
             fail("a response of %u bytes ends before the error code at %d", connection->response_size, position - LENGTH_BYTES);
-        const int code = (int16_t)(connection->head[position] << 8 | connection->head[position + 1]);
+        const int code = int16_at(connection->head + position);
         if (code != 0)
             fail("response %d of a connection has the error code %d", connection->answered, code);
     }
@@ -161,13 +161,8 @@ static void keep_head(struct connection *connection, const uint8_t *bytes, size_
 
 /* Takes in what the socket has; returns how many responses became whole. */
 int connection_receive(struct load *load, struct connection *connection, uint64_t now) {
-    ssize_t size = recv(connection->socket, received, sizeof received, MSG_DONTWAIT);
-    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        return 0;
-    if (size <= 0)
-        fail("the broker closed a connection%s%s", size < 0 ? ": " : "", size < 0 ? strerror(errno) : "");
     const uint8_t *bytes = received;
-    size_t left = (size_t)size;
+    size_t left = receive_bytes(connection->socket, received, sizeof received);
     int completed = 0;
     while (left > 0) {
         if (connection->response_left == 0) {

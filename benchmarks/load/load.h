@@ -18,7 +18,6 @@ enum {
     SMALL_FRAME_BYTES = 4096,
     OUT_BYTES = 64 * 1024,
     CAPTURE_BYTES_MAX = 8 * 1024 * 1024,
-    NOWHERE = -1,
 };
 
 /* One measurement, as the command line describes it. */

@@ -28,9 +28,6 @@ enum {
     PRODUCERS_MAX = 256,
     STEPS_MAX = 3,
     RESPONSE_BYTES_MAX = 4096,
-    NOWHERE = -1,
-    LENGTH_BYTES = 4,
-    CORRELATION_ID_POSITION = 8,
     /* Within a batch: its size, the checksum, what that covers, and producer id, epoch and sequence. */
     BATCH_LENGTH_AT = 8,
     BATCH_BYTES_BEFORE_LENGTH_END = 12,
@@ -169,19 +166,20 @@ static void send_request(struct producer *producer) {
 
 /* Take in what has come; whether that is a whole response. */
 static bool receive(struct producer *producer) {
-    const ssize_t size =
-        recv(producer->socket, producer->response + producer->received, RESPONSE_BYTES_MAX - producer->received, MSG_DONTWAIT);
-    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        return false;
-    if (size <= 0)
-        fail("the broker closed a connection%s%s", size < 0 ? ": " : "", size < 0 ? strerror(errno) : "");
-    producer->received += (uint32_t)size;
+    uint8_t *end = producer->response + producer->received;
+    producer->received += (uint32_t)receive_bytes(producer->socket, end, RESPONSE_BYTES_MAX - producer->received);
     if (producer->received < LENGTH_BYTES)
         return false;
     const uint32_t whole = (uint32_t)int32_at(producer->response) + LENGTH_BYTES;
     if (whole > RESPONSE_BYTES_MAX || producer->received > whole)
         fail("a response claims to have %u bytes, and %u came", whole, producer->received);
     return producer->received == whole;
+}
+
+/* The next request is to be sent at `send_ns`; whoever is in no transaction when all are stopping begins none. */
+static void plan_request(struct producer *producer, uint64_t send_ns) {
+    producer->is_done = is_stopping && producer->step == 0;
+    producer->send_ns = producer->is_done ? UINT64_MAX : send_ns;
 }
 
 /* `told_ns` is when the system told of the response. */
@@ -194,13 +192,10 @@ static void take_response(struct producer *producer, uint64_t told_ns) {
         fail("request %d was answered as %d", producer->correlation_id, int32_at(response + LENGTH_BYTES));
     if ((uint32_t)error_position + 2 > received)
         fail("the response to request %d of a transaction ends before its error code", producer->step + 1);
-    const int code = (int16_t)(response[error_position] << 8 | response[error_position + 1]);
+    const int code = int16_at(response + error_position);
     if (code == CONCURRENT_TRANSACTIONS) {
         retried++;
-        producer->send_ns = now_ns() + (plan.steps == STEPS_MAX && producer->step == 0 ? JOIN_BACKOFF_NS : BACKOFF_NS);
-        producer->is_done = is_stopping && producer->step == 0;
-        if (producer->is_done)
-            producer->send_ns = UINT64_MAX;
+        plan_request(producer, now_ns() + (plan.steps == STEPS_MAX && producer->step == 0 ? JOIN_BACKOFF_NS : BACKOFF_NS));
         return;
     }
     if (code != 0)
@@ -219,11 +214,7 @@ static void take_response(struct producer *producer, uint64_t told_ns) {
         fail("the response to an end does not say who the producer is now");
     producer->sequence = is_told ? 0 : producer->sequence + plan.records;
     prepare(producer, is_told ? response + told_position : NULL);
-    producer->is_done = is_stopping;
-    if (producer->is_done)
-        producer->send_ns = UINT64_MAX;
-    else
-        producer->send_ns = next_begin_ns(producer, now_ns());
+    plan_request(producer, next_begin_ns(producer, now_ns()));
 }
 
 /* Let all work until then, or until all are done. */
@@ -262,10 +253,8 @@ static void serve(int poll, uint64_t until_ns) {
 static void stop(int poll) {
     is_stopping = true;
     for (int index = 0; index < plan.producers; index++)
-        if (producers[index].step == 0 && producers[index].send_ns != UINT64_MAX) {
-            producers[index].send_ns = UINT64_MAX;
-            producers[index].is_done = true;
-        }
+        if (producers[index].send_ns != UINT64_MAX)
+            plan_request(&producers[index], producers[index].send_ns);
     serve(poll, UINT64_MAX);
 }
 
@@ -344,7 +333,7 @@ int main(int count, char **arguments) {
     uint64_t begin_ns = now_ns();
     for (int index = 0; index < plan.producers; index++) {
         producers[index].due_ns = begin_ns;
-        producers[index].send_ns = next_begin_ns(&producers[index], begin_ns);
+        plan_request(&producers[index], next_begin_ns(&producers[index], begin_ns));
     }
     if (plan.warm_ns > 0)
         serve(poll, begin_ns + plan.warm_ns);
