@@ -20,14 +20,21 @@ from tests.conformance.differential.group_requests import (
     subscription,
     sync,
 )
-from tests.conformance.differential.scripts import coordinated_script, make_topic, topic_id_of
+from tests.conformance.differential.scripts import coordinated_script, make_topic, settle, topic_id_of
 from tests.conformance.differential.wire import ANSWER_SECONDS_MAX, Exchange
+
+
+def make_known_topic(exchange: Exchange, *, partition_count: int = 1) -> str:
+    """A topic that the group coordinator knows of: Kafka tells it last, when clients and leaders know already."""
+    name = make_topic(exchange, partition_count=partition_count)
+    settle(exchange)
+    return name
 
 
 @coordinated_script
 def consumers_revoke_before_others_are_assigned(exchange: Exchange) -> None:
     await_coordinator(exchange)
-    name = make_topic(exchange, partition_count=4)
+    name = make_known_topic(exchange, partition_count=4)
     topic = topic_id_of(exchange, name)
     group = exchange.topic
     exchange.ask("a: joins", first_beat(group, "a", [name]), 1)
@@ -52,7 +59,7 @@ def consumers_revoke_before_others_are_assigned(exchange: Exchange) -> None:
 @coordinated_script
 def consumers_join_with_an_id_of_the_coordinator_in_version_0(exchange: Exchange) -> None:
     await_coordinator(exchange)
-    name = make_topic(exchange)
+    name = make_known_topic(exchange)
     group = exchange.topic
     answer = exchange.ask("joins without an id", first_beat(group, "", [name]), 0)
     assert isinstance(answer, ConsumerGroupHeartbeatResponse)
@@ -65,12 +72,15 @@ def consumers_join_with_an_id_of_the_coordinator_in_version_0(exchange: Exchange
 def consumers_subscribe_by_a_regular_expression(exchange: Exchange) -> None:
     """Kafka looks for the topics in another thread, and tells of them with a later heartbeat; what is told is what comes of it."""
     await_coordinator(exchange)
+    # No other topic that the expression would find.
     name = make_topic(exchange)
     topic = topic_id_of(exchange, name)
     group = exchange.topic
     answer = exchange.quietly(first_beat(group, "a", regex=f"{name}.*"), 1)
 
-    def settle(label: str, text: str, regex: str, topics: list[str] | None = None, owned: tuple[Uuid, list[int]] | tuple[()] = ()) -> None:
+    def ask_until(
+        label: str, text: str, regex: str, topics: list[str] | None = None, owned: tuple[Uuid, list[int]] | tuple[()] = ()
+    ) -> None:
         nonlocal answer
         deadline = time.monotonic() + ANSWER_SECONDS_MAX
         while time.monotonic() < deadline:
@@ -83,19 +93,19 @@ def consumers_subscribe_by_a_regular_expression(exchange: Exchange) -> None:
                 break
         exchange.note(label, answer, 1)
 
-    settle("joins", "partitions=[0]", f"{name}.*")
+    ask_until("joins", "partitions=[0]", f"{name}.*")
     exchange.ask("ConsumerGroupDescribe", ConsumerGroupDescribeRequest(group_ids=[group]), 1)
     exchange.ask("subscribes to what is no expression", beat(group, "a", 2, regex="(unclosed"), 1)
     exchange.ask("joins with what is no expression", first_beat(group + "-other", "b", regex="["), 1)
-    settle("subscribes by a name instead", "partitions=[0]", "", [name], (topic, [0]))
-    settle("subscribes by none any more", "assignment=()", "", [])
+    ask_until("subscribes by a name instead", "partitions=[0]", "", [name], (topic, [0]))
+    ask_until("subscribes by none any more", "assignment=()", "", [])
     exchange.ask("ConsumerGroupDescribe", ConsumerGroupDescribeRequest(group_ids=[group]), 1)
 
 
 @coordinated_script
 def static_consumers_go_for_a_while_and_come_back(exchange: Exchange) -> None:
     await_coordinator(exchange)
-    name = make_topic(exchange, partition_count=2)
+    name = make_known_topic(exchange, partition_count=2)
     topic = topic_id_of(exchange, name)
     group = exchange.topic
     exchange.ask("a: joins", first_beat(group, "a", [name], instance_id="one"), 1)
@@ -115,7 +125,7 @@ def static_consumers_go_for_a_while_and_come_back(exchange: Exchange) -> None:
 @coordinated_script
 def heartbeats_of_consumers_are_refused(exchange: Exchange) -> None:
     await_coordinator(exchange)
-    name = make_topic(exchange, partition_count=2)
+    name = make_known_topic(exchange, partition_count=2)
     topic = topic_id_of(exchange, name)
     group = exchange.topic
     for label, request in (
@@ -159,7 +169,7 @@ def heartbeats_of_consumers_are_refused(exchange: Exchange) -> None:
 @coordinated_script
 def consumers_commit_in_their_epoch(exchange: Exchange) -> None:
     await_coordinator(exchange)
-    name = make_topic(exchange, partition_count=2)
+    name = make_known_topic(exchange, partition_count=2)
     topic = topic_id_of(exchange, name)
     group = exchange.topic
     exchange.quietly(first_beat(group, "a", [name]), 1)
@@ -181,7 +191,7 @@ def consumers_commit_in_their_epoch(exchange: Exchange) -> None:
 def groups_go_over_to_the_consumer_protocol_and_back(exchange: Exchange) -> None:
     """A classic member, then one of each protocol, then the modern one alone, then the classic one again."""
     await_coordinator(exchange)
-    name = make_topic(exchange, partition_count=2)
+    name = make_known_topic(exchange, partition_count=2)
     a, group = exchange, exchange.topic
     protocols = (("range", subscription(name)),)
     first = admitted(a, "a", join(group, protocols=protocols))
@@ -212,7 +222,7 @@ def groups_go_over_to_the_consumer_protocol_and_back(exchange: Exchange) -> None
 @coordinated_script
 def groups_that_cannot_go_over_are_refused(exchange: Exchange) -> None:
     await_coordinator(exchange)
-    name = make_topic(exchange)
+    name = make_known_topic(exchange)
     connect, unreadable, empty = (exchange.topic + suffix for suffix in ("-connect", "-unreadable", "-empty"))
     for label, group, details in (
         ("a group of another kind", connect, {"protocol_type": "connect"}),
