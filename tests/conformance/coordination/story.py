@@ -88,11 +88,18 @@ class Story:
     def make_topic(self, suffix: str, partition_count: int = 1) -> str:
         """A topic that the coordinators know of."""
         name = f"{self.name}.{suffix}"
+        self._create_topic(name, partition_count)
+        self._watched[name] = 0
+        # Kafka tells its coordinators last, when clients and leaders know already; of a later topic it tells nobody before that.
+        later = f"later-than-{name}"
+        self._create_topic(later, 1)
+        del self._topics[later]
+        return name
+
+    def _create_topic(self, name: str, partition_count: int) -> None:
         wanted = CreatableTopic(name=name, num_partitions=partition_count, replication_factor=1)
         self.client.quietly(CreateTopicsRequest(topics=[wanted], timeout_ms=10_000), 7)
         self.wait_for(lambda: self._is_served(name, partition_count), f"the topic {name}")
-        self._watched[name] = 0
-        return name
 
     def know_topic(self, name: str, partition_count: int) -> None:
         """A topic that another story has made."""
